@@ -1,0 +1,1 @@
+"""High-content-screening quality control and few-shot search inside OMERO."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: normalise, segment, crop, and hand-made quality metrics."""

@@ -1,0 +1,1 @@
+"""Runs, their ledger, and the engines that work them off."""

@@ -1,0 +1,1 @@
+"""Encoders, embeddings, heads and model files: the only place that imports torch."""

@@ -1,0 +1,1 @@
+"""Heat-maps, galleries and the self-contained HTML page of a run."""

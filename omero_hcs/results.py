@@ -1,0 +1,296 @@
+"""What a run produces, before any store has seen it.
+
+Cells are columns, not objects: a `Table` maps names to numpy arrays of one length. Parquet, CSV and
+pandas are ways to keep or show one. Coordinates are pixels of the image, (y, x), zero-based.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omero_hcs import lazy
+from omero_hcs.errors import InputError, LabelError
+from omero_hcs.model import ObjectRef
+
+Column = NDArray[Any]
+
+CELL_COLUMNS = (
+    "cell", "plate", "well", "field", "acquisition", "image", "z", "t", "y", "x",
+)  # fmt: skip
+"""Columns that every cell table begins with; a task adds its own after them."""
+
+LABEL_COLUMNS = (
+    "plate", "well", "field", "image", "z", "t", "y", "x", "label", "user", "time", "source",
+    "object_id",
+)  # fmt: skip
+"""Columns of `labels.csv` and of every LabelTable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns of one length; a column may be 2-D (an embedding a row).
+
+    Parameters
+    ----------
+    columns : mapping of str to array, shape (N,) or (N, D)
+        The data, in the order in which it is written.
+    """
+
+    columns: Mapping[str, Column]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            msg = f"Columns of one table differ in length: {lengths}."
+            raise InputError(msg)
+
+    def __len__(self) -> int:
+        return next((len(column) for column in self.columns.values()), 0)
+
+    def __getitem__(self, name: str) -> Column:
+        try:
+            return self.columns[name]
+        except KeyError:
+            msg = f"The table has no column {name!r}. It has: {', '.join(self.columns)}."
+            raise InputError(msg) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def where(self, rows: NDArray[Any]) -> Table:
+        """Rows chosen by a boolean mask or by indices, in that order."""
+        return Table({name: column[rows] for name, column in self.columns.items()})
+
+    def with_columns(self, **columns: Column) -> Table:
+        """Return a copy with columns added or replaced."""
+        return Table({**self.columns, **columns})
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each row as a dict of Python values; for small tables only."""
+        for index in range(len(self)):
+            yield {name: column[index].tolist() for name, column in self.columns.items()}
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> Table:
+        """Build a table from dicts; `names` gives the columns where there are no rows."""
+        keys = list(rows[0]) if rows else list(names)
+        return cls({key: np.asarray([row[key] for row in rows]) for key in keys})
+
+    @classmethod
+    def concat(cls, tables: Sequence[Table]) -> Table:
+        """Stack tables that have the same columns; tables without rows are left out.
+
+        Raises
+        ------
+        InputError
+            If two of them have different columns.
+        """
+        full = [table for table in tables if len(table)]
+        if not full:
+            return tables[0] if tables else cls({})
+        names = list(full[0].columns)
+        for table in full:
+            if set(table.columns) != set(names):
+                msg = f"Tables of different columns: {names} and {list(table.columns)}."
+                raise InputError(msg)
+        return cls({name: np.concatenate([table[name] for table in full]) for name in names})
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame; a 2-D column becomes one column a feature (`name_0`, ...)."""
+        flat: dict[str, Column] = {}
+        for name, column in self.columns.items():
+            if column.ndim == 1:
+                flat[name] = column
+            else:
+                flat |= {f"{name}_{index}": column[:, index] for index in range(column.shape[1])}
+        return lazy.load("pandas:DataFrame", extra="disk")(flat)
+
+    def to_parquet(self, path: Path | str) -> None:
+        """Write as parquet; a 2-D column becomes a fixed-size list column."""
+        arrow = lazy.load("pyarrow", extra="disk")
+        arrays = {name: _to_arrow(arrow, column) for name, column in self.columns.items()}
+        lazy.load("pyarrow.parquet:write_table")(arrow.table(arrays), str(path))
+
+    @classmethod
+    def from_parquet(cls, path: Path | str) -> Table:
+        """Read what `to_parquet` wrote, with the same dtypes."""
+        table = lazy.load("pyarrow.parquet:ParquetFile", extra="disk")(str(path)).read()
+        return cls({name: _from_arrow(table.column(name)) for name in table.column_names})
+
+    def to_csv(self) -> str:
+        """The table as CSV text with a header line; 2-D columns are not allowed."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(zip(*(column.tolist() for column in self.columns.values()), strict=True))
+        return text.getvalue()
+
+
+def _to_arrow(arrow: Any, column: Column) -> Any:
+    if column.ndim == 1:
+        return arrow.array(column.tolist() if column.dtype.kind == "U" else column)
+    flat = arrow.array(np.ascontiguousarray(column).reshape(-1))
+    return arrow.FixedSizeListArray.from_arrays(flat, column.shape[1])
+
+
+def _from_arrow(column: Any) -> Column:
+    array = column.combine_chunks()
+    if hasattr(array.type, "list_size"):
+        values: Column = array.flatten().to_numpy(zero_copy_only=False)
+        return values.reshape(-1, array.type.list_size)
+    values = array.to_numpy(zero_copy_only=False)
+    return values.astype(str) if values.dtype.kind == "O" else values
+
+
+def labels_from_csv(text: str, *, name: str) -> Table:
+    """Read a LabelTable from CSV text.
+
+    Parameters
+    ----------
+    text : str
+        CSV with the columns `LABEL_COLUMNS`. `plate`, `z`, `t`, `user`, `time`, `source` and
+        `object_id` may be left out; so may `well` and `field` where `image` is given, or the reverse.
+    name : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    LabelError
+        If a needed column is missing or a row cannot be read; every bad row is named.
+    """
+    rows = list(csv.DictReader(io.StringIO(text)))
+    header = set(rows[0]) if rows else set()
+    missing = {"y", "x", "label"} - header
+    if missing or not header & {"image", "well"}:
+        needs = ", ".join(sorted(missing)) or "image (or well and field)"
+        msg = f"{name} is no label table: it lacks {needs}. Columns: {', '.join(LABEL_COLUMNS)}."
+        raise LabelError(msg)
+    faults: list[str] = []
+    parsed = [_label_row(row, f"{name} line {line}", faults) for line, row in enumerate(rows, 2)]
+    if faults:
+        raise LabelError("\n".join(faults))
+    return Table.from_rows(parsed, LABEL_COLUMNS)
+
+
+def _label_row(row: Mapping[str, str | None], where: str, faults: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {key: (row.get(key) or "").strip() for key in LABEL_COLUMNS}
+    for key, kind, empty in (
+        ("field", int, 0), ("z", int, 0), ("t", int, 0), ("y", float, None), ("x", float, None),
+    ):  # fmt: skip
+        try:
+            values[key] = empty if not values[key] and empty is not None else kind(values[key])
+        except ValueError:
+            faults.append(f"{where}: {key} is {values[key]!r}, not a number.")
+            values[key] = 0
+    if not values["label"]:
+        faults.append(f"{where}: the label is empty.")
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Roi:
+    """One region on an image: `points` are (y, x) pixels; a rectangle has two opposite corners."""
+
+    image: str
+    kind: Literal["rectangle", "polygon", "point"]
+    points: tuple[tuple[float, float], ...]
+    text: str
+    z: int = 0
+    t: int = 0
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag on a plate, well or image: `object_kind` and `object_id` say which."""
+
+    object_kind: Literal["plate", "well", "image"]
+    object_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValues:
+    """Key-value pairs on a plate, well or image, under a namespace of ours."""
+
+    object_kind: Literal["plate", "well", "image"]
+    object_id: str
+    namespace: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file that a run leaves with its plate: a report, a heat-map."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelImage:
+    """A label image of one field: `pixels` has shape (Y, X), integer, 0 is background."""
+
+    image: str
+    name: str
+    pixels: NDArray[np.integer[Any]]
+    z: int = 0
+    t: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class UnitResult:
+    """What one unit came to: its cells and field metrics, or the reason why it failed.
+
+    `files` are small pictures for the report (JPEG bytes by name); `labels` are label images by name.
+    """
+
+    unit: str
+    status: Literal["done", "failed"]
+    reason: str | None = None
+    cells: Table = field(default_factory=lambda: Table({}))
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    labels: Mapping[str, NDArray[np.integer[Any]]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a store is asked to keep for one run and one object; `unit` None is the finishing step.
+
+    Writing the same results twice leaves one copy: results are idempotent per (run id, unit).
+    `tables` go by name ("cells", "fields", "wells").
+    """
+
+    run_id: str
+    key: str
+    task: str
+    target: ObjectRef
+    unit: str | None = None
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    rois: tuple[Roi, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    key_values: tuple[KeyValues, ...] = ()
+    files: tuple[ResultFile, ...] = ()
+    labels: tuple[LabelImage, ...] = ()
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What a write or an undo did: counts by kind, where things are, and what was left alone."""
+
+    run_id: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Simulated plates whose truth is known."""

@@ -1,0 +1,1 @@
+"""Where plates come from and results go: one protocol, several homes."""

@@ -1,0 +1,43 @@
+"""Open a store by its URI, without the caller knowing which kind it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from omero_hcs import lazy
+from omero_hcs.errors import PlateNotFoundError
+from omero_hcs.model import StoreSpec
+from omero_hcs.stores.base import PlateStore
+
+_MEMORY = "omero_hcs.stores.memory:MemoryStore"
+_PLATE = "omero_hcs.stores.ome_zarr.store:OmeZarrStore"
+_FOLDER = "omero_hcs.stores.folder:FolderStore"
+
+
+def open_store(where: str | Path | StoreSpec) -> PlateStore:
+    """Open the store that holds a plate or a folder of images.
+
+    Parameters
+    ----------
+    where : str, Path or StoreSpec
+        ``"plate.zarr"`` (OME-Zarr), ``"folder/"`` (images), ``"memory:name"`` (in this process).
+
+    Raises
+    ------
+    PlateNotFoundError
+        If there is nothing at that place.
+    """
+    spec = where if isinstance(where, StoreSpec) else StoreSpec(uri=str(where))
+    return cast(PlateStore, lazy.load(_entry(spec.uri), extra="disk")(spec))
+
+
+def _entry(uri: str) -> str:
+    if uri.startswith("memory:"):
+        return _MEMORY
+    path = Path(uri)
+    if not path.is_dir():
+        msg = f"There is no plate at {uri}: no such folder. Pass a .zarr plate or a folder of images."
+        raise PlateNotFoundError(msg)
+    is_zarr = any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zattrs"))
+    return _PLATE if is_zarr else _FOLDER
