@@ -120,9 +120,10 @@ class Table:
         lazy.load("pyarrow.parquet:write_table")(arrow.table(arrays), str(path))
 
     @classmethod
-    def from_parquet(cls, path: Path | str) -> Table:
-        """Read what `to_parquet` wrote, with the same dtypes."""
-        table = lazy.load("pyarrow.parquet:ParquetFile", extra="disk")(str(path)).read()
+    def from_parquet(cls, source: Path | str | bytes) -> Table:
+        """Read what `to_parquet` wrote, from a file or from its bytes, with the same dtypes."""
+        file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+        table = lazy.load("pyarrow.parquet:ParquetFile", extra="disk")(file).read()
         return cls({name: _from_arrow(table.column(name)) for name in table.column_names})
 
     def to_csv(self) -> str:

@@ -66,6 +66,20 @@ class PlateStore(Protocol):
         """
         ...
 
+    def label_image(
+        self, image: Image, *, name: str | None = None, z: int = 0, t: int = 0
+    ) -> NDArray[np.integer[Any]]:
+        """One segmentation that the store has for an image, shape (Y, X), 0 is background.
+
+        `name` None means the only one there is.
+
+        Raises
+        ------
+        ImageNotFoundError
+            If there is none of that name, or several and no name; the message lists them.
+        """
+        ...
+
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """What users labelled: a table with `results.LABEL_COLUMNS`.
 
@@ -88,6 +102,16 @@ class PlateStore(Protocol):
 
     def runs(self, target: ObjectRef) -> tuple[dict[str, Any], ...]:
         """Manifests of the runs whose results are on an object, oldest first."""
+        ...
+
+    def fetch(self, run_id: str, name: str) -> bytes:
+        """One file of a run's results by name: "cells.parquet", "report.html".
+
+        Raises
+        ------
+        RunNotFoundError
+            If the store has no such run, or the run no such file; the message lists them.
+        """
         ...
 
     def undo(self, run_id: str) -> WriteReport:

@@ -1,0 +1,77 @@
+"""Log files in JSON lines, one a run, rotated, with secrets taken out.
+
+Set up by whoever is on top (command line, script launcher, runner); everything else only logs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_SECRET = re.compile(
+    r"""(?ix)
+    (?P<name>\b(?:password|passwd|token|secret|session(?:_?(?:key|id|uuid))?|authorization)\b["']?\s*[=:]\s*["']?(?:bearer\s+)?)
+    (?P<value>[^\s"',;}]+)
+    """
+)
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+
+
+def redact(text: str) -> str:
+    """Take passwords, tokens, session keys (UUIDs) and URL credentials out of a text."""
+    text = _SECRET.sub(lambda match: f"{match['name']}***", text)
+    return _UUID.sub("***", _CREDENTIALS_IN_URL.sub("***", text))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record: time, level, logger, message, run, unit, worker, trace."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record as one redacted line."""
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        for key in ("run", "unit", "worker"):
+            if (value := getattr(record, key, None)) is not None:
+                entry[key] = str(value)
+        if record.exc_info:
+            entry["trace"] = redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def log_to(path: Path, *, level: str = "INFO") -> Iterator[Path]:
+    """Write this package's log records, and warnings of others, into one file while inside.
+
+    Parameters
+    ----------
+    path : Path
+        The log file, made with its folder; rotated at 10 MB, three old ones kept.
+    level : str
+        Lowest level of our own records.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=10_000_000, backupCount=3, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(JsonLines())
+    ours, root = logging.getLogger("omero_hcs"), logging.getLogger()
+    before = ours.level
+    ours.setLevel(level)
+    root.addHandler(handler)
+    try:
+        yield path
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(before)
+        handler.close()

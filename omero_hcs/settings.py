@@ -1,0 +1,180 @@
+"""Settings of an installation, and where each value came from.
+
+Precedence: command-line option > environment `OMERO_HCS_*` > file named by `OMERO_HCS_CONFIG` >
+`~/.config/omero-hcs.toml` > `/etc/omero-hcs.toml` > default. Inside an OMERO script only the file
+in `/etc` counts: a user must not be able to point the server at a file of his own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from omero_hcs.errors import SettingsError
+
+PREFIX = "OMERO_HCS_"
+CONFIG_VARIABLE = "OMERO_HCS_CONFIG"
+_NOT_SETTINGS = {CONFIG_VARIABLE, "OMERO_HCS_WHEELS"}
+_TEST_PREFIX = "OMERO_HCS_TEST_"
+
+
+def _state_dir() -> Path:
+    return platformdirs.user_state_path("omero-hcs", appauthor=False)
+
+
+def _models_dir() -> Path:
+    return platformdirs.user_data_path("omero-hcs", appauthor=False) / "models"
+
+
+class Settings(BaseModel):
+    """What can be set for an installation; the names are those of the file and, in capitals, of the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state_dir: Path = Field(
+        default_factory=_state_dir,
+        description="Folder of the ledger, the runs' parts and the logs; on a local disk.",
+    )
+    models_dir: Path = Field(
+        default_factory=_models_dir, description="Folder in which trained models are kept by name."
+    )
+    engine: Literal["local"] = Field(
+        default="local", description="Who works units off: this machine."
+    )
+    device: str = Field(
+        default="auto", description="Where tensors are: auto, cpu, cuda, cuda:1 or mps."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="Number format of inference; auto takes bf16 where it is fast."
+    )
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads of a worker; 0 takes what the machine has."
+    )
+    allow_hub: bool = Field(
+        default=False, description="Whether encoder weights may be downloaded from a model hub."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="How much goes into the log files."
+    )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class LoadedSettings(Generic[S]):
+    """Settings, and for each of them where its value came from."""
+
+    values: S
+    origins: Mapping[str, str]
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """(name, value, origin) of each setting; secrets are masked."""
+        for name in type(self.values).model_fields:
+            yield name, str(getattr(self.values, name)), self.origins.get(name, "default")
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    in_script: bool = False,
+    schema: type[S] = Settings,  # type: ignore[assignment]  # mypy cannot see the default fits S
+) -> LoadedSettings[S]:
+    """Collect the settings from options, environment and files.
+
+    Parameters
+    ----------
+    overrides : mapping, optional
+        Values given on the command line; None values are skipped.
+    environ : mapping, optional
+        The environment; `os.environ` by default.
+    in_script : bool
+        True inside an OMERO script: only `/etc/omero-hcs.toml` is read.
+    schema : type
+        The settings model, for tests and extensions.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown key, a value of the wrong type, a file that cannot be read, or a file with
+        a secret that others can read. The message names the file or variable.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, found in _layers(environ, schema, in_script=in_script):
+        values |= found
+        origins |= dict.fromkeys(found, origin)
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    values |= given
+    origins |= dict.fromkeys(given, "command line")
+    try:
+        return LoadedSettings(schema.model_validate(values), origins)
+    except ValidationError as error:
+        faults = [_explain(fault, origins, schema) for fault in error.errors()]
+        raise SettingsError("\n".join(faults)) from None
+
+
+def config_files(environ: Mapping[str, str], *, in_script: bool = False) -> tuple[Path, ...]:
+    """Files that may hold settings, weakest first; they need not exist."""
+    system = Path("/etc/omero-hcs.toml")
+    if in_script:
+        return (system,)
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    named = environ.get(CONFIG_VARIABLE)
+    return (system, home / "omero-hcs.toml", *([Path(named)] if named else []))
+
+
+def _layers(
+    environ: Mapping[str, str], schema: type[Settings], *, in_script: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    named = environ.get(CONFIG_VARIABLE)
+    for path in config_files(environ, in_script=in_script):
+        if path.is_file():
+            yield str(path), _read_file(path, schema)
+        elif named and path == Path(named):
+            msg = f"{CONFIG_VARIABLE} names {path}, which is no file."
+            raise SettingsError(msg)
+    if in_script:
+        return
+    for name, value in environ.items():
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith(_TEST_PREFIX):
+            yield f"environment {name}", {name.removeprefix(PREFIX).lower(): value}
+
+
+def _read_file(path: Path, schema: type[Settings]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"The settings file {path} cannot be read: {error}."
+        raise SettingsError(msg) from error
+    secrets = sorted(_secret_names(schema) & set(values))
+    if secrets and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        msg = (
+            f"The settings file {path} holds a secret ({', '.join(secrets)}) that others can read. "
+            f"Close it with: chmod 600 {path}"
+        )
+        raise SettingsError(msg)
+    return values
+
+
+def _secret_names(schema: type[Settings]) -> set[str]:
+    fields = schema.model_fields.items()
+    return {name for name, field in fields if SecretStr.__name__ in str(field.annotation)}
+
+
+def _explain(fault: Any, origins: Mapping[str, str], schema: type[Settings]) -> str:
+    name = str(fault["loc"][0]) if fault["loc"] else "?"
+    origin = origins.get(name, "settings")
+    if fault["type"] == "extra_forbidden":
+        return f"{origin}: unknown setting {name!r}. Known are: {', '.join(schema.model_fields)}."
+    return f"{origin}: {name}: {fault['msg']}."
