@@ -1,0 +1,49 @@
+# Everything a user or developer of this checkout needs. Each target does all set-up itself, into .venv.
+SHELL := /bin/bash
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+CODE := omero_hcs tests tools benchmarks docs
+
+.PHONY: help setup demo test test-all lint format docs bench release clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## make .venv, or leave it alone where it is right
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) tools/set_up.py
+
+demo: setup  ## simulate a plate, train a quality model on it, judge it, write the report
+	@$(BIN)/omero-hcs demo
+
+test: setup  ## the tests, but for the slow ones
+	@$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: setup  ## all tests
+	@$(BIN)/pytest -n 2
+
+lint: setup  ## style, types, layers, documentation
+	@$(BIN)/ruff check $(wildcard $(CODE))
+	@$(BIN)/ruff format --check $(wildcard $(CODE))
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/mkdocs build --strict --quiet --site-dir $(or $(SITE),site)
+
+format: setup  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix $(wildcard $(CODE))
+	@$(BIN)/ruff format $(wildcard $(CODE))
+
+docs: setup  ## the documentation as a site, in site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
+bench: setup  ## measure: benchmarks/results/*.json and docs/benchmarks.md
+	@$(BIN)/python benchmarks/run.py
+
+release: setup  ## check the version and the changelog, build, and try the wheel in a clean environment
+	@$(BIN)/python tools/release.py
+
+clean:  ## remove what make made, but for .venv
+	@rm -rf build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find omero_hcs tests tools docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
