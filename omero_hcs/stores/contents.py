@@ -1,0 +1,144 @@
+"""What the files of a run's results are called, and how each is written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from omero_hcs.errors import HcsError, InputError, WriteError
+from omero_hcs.results import Results
+from omero_hcs.stores.manifest import KeyValueFile, RoiFile, TagFile
+
+MANIFEST = "manifest.json"
+UNITS = "units"
+FILE_KINDS = ("table", "roi", "tag", "key-values", "file")
+"""Kinds of entries that are files beside the manifest; all others are the store's own."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_UNPLAIN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
+
+
+@dataclass(frozen=True)
+class Content:
+    """One file to write: `count` things of a kind, of about `need` bytes."""
+
+    kind: str
+    name: str
+    count: int
+    need: int
+    save: Callable[[Path], object]
+
+
+def safe_name(text: str) -> str:
+    """Make a file name of an id: readable, unique on disks that ignore case, never a path."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:80].strip("_-")
+    return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file in a folder on any system, and leads nowhere else."""
+    fits = 0 < len(name.encode()) <= 200
+    return fits and not _UNPLAIN.search(name) and not name.startswith(".") and name[-1] not in ". "
+
+
+def contents(results: Results) -> tuple[Content, ...]:
+    """Every file that some results come to; label images are the store's to write.
+
+    Raises
+    ------
+    InputError
+        If a name would leave the folder, or two files would have the same name.
+    """
+    found = [*_tables(results), *_documents(results)]
+    for file in results.files:
+        save = partial(Path.write_bytes, data=file.content)
+        found.append(Content("file", file.name, 1, len(file.content), save))
+    names = Counter([MANIFEST, UNITS, *(content.name.lower() for content in found)])
+    for content in found:
+        if not is_plain(content.name) or names[content.name.lower()] > 1:
+            msg = (
+                f"Task {results.task} made a result file named {content.name!r}. Names of result "
+                "files are plain, without folders, and each is there once in a run."
+            )
+            raise InputError(msg)
+    return tuple(found)
+
+
+def _tables(results: Results) -> Iterator[Content]:
+    for name, table in results.tables.items():
+        need = sum(column.nbytes for column in table.columns.values())
+        yield Content("table", f"{name}.parquet", 1, need, table.to_parquet)
+
+
+def _documents(results: Results) -> Iterator[Content]:
+    if results.rois:
+        rois = RoiFile(rois=results.rois)
+        yield _document("roi", "rois.json", len(results.rois), rois)
+    if results.tags:
+        tags = TagFile(tags=results.tags)
+        yield _document("tag", "tags.json", len(results.tags), tags)
+    if results.key_values:
+        pairs = KeyValueFile(key_values=results.key_values)
+        yield _document("key-values", "key_values.json", len(results.key_values), pairs)
+
+
+def _document(kind: str, name: str, count: int, document: BaseModel) -> Content:
+    data = document.model_dump_json(indent=1).encode()
+    return Content(kind, name, count, len(data), partial(Path.write_bytes, data=data))
+
+
+def file_digest(path: Path) -> str | None:
+    """Compute the sha256 of a file's content, or None where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+@contextmanager
+def told(path: Path, need: int = 0) -> Iterator[None]:
+    """Turn an operating-system error into a WriteError that says what to do.
+
+    Parameters
+    ----------
+    path : Path
+        What was being written, for the message.
+    need : int
+        Its size in bytes, about; 0 where it is not known.
+    """
+    try:
+        yield
+    except HcsError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        msg = f"Cannot write {path}: {reason}.{_mend(error.errno, path, need)}"
+        raise WriteError(msg) from error
+
+
+def _mend(code: int | None, path: Path, need: int) -> str:
+    if code in _NO_ROOM:
+        there = next(parent for parent in path.absolute().parents if parent.is_dir())
+        free = shutil.disk_usage(there).free
+        return (
+            f" It needs about {max(need, 1) / 1e6:.3g} MB, and {free / 1e6:.3g} MB are free in "
+            f"{there}. Make room there, then start the same command again: what was done is kept."
+        )
+    if code in _NOT_ALLOWED:
+        return (
+            " You may not write there. Ask for the right to, or copy the plate to a folder of "
+            "yours and run it there."
+        )
+    return " Check that the disk is there and sound, then start the same command again."
