@@ -1,0 +1,215 @@
+"""Nuclei segmentation without learned weights: local half maximum, watershed, merging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from omero_hcs.errors import InputError
+from omero_hcs.imaging.arrays import CenterArray, LabelArray, MaskArray, PlaneArray
+from omero_hcs.imaging.levels import as_float, background_level, noise_sigma
+from omero_hcs.imaging.split import split_touching
+
+_Float = NDArray[np.float32]
+
+_FIRST_SCALE = 12.0
+_MIN_DIAMETER, _MAX_DIAMETER = 5.0, 400.0
+_SIGNIFICANT = 5.0
+_HALF = 0.55
+_MIN_AREA, _MIN_BRIGHTNESS = 0.2, 0.12
+_OPENING = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nuclei:
+    """The nuclei of one field.
+
+    Attributes
+    ----------
+    labels : array, shape (Y, X), int32
+        0 is background; nucleus `i` of the other arrays has label ``i + 1``.
+    centers : array, shape (N, 2), float64
+        Centres of mass as (y, x), in pixels.
+    area : array, shape (N,), float64
+        In pixels.
+    diameter : array, shape (N,), float64
+        Of the circle of the same area, in pixels.
+    touches_border : array, shape (N,), bool
+    mean_intensity : array, shape (N,), float64
+        Of the plane that was given, in its grey values.
+    """
+
+    labels: LabelArray
+    centers: CenterArray
+    area: NDArray[np.float64]
+    diameter: NDArray[np.float64]
+    touches_border: NDArray[np.bool_]
+    mean_intensity: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """How many nuclei there are."""
+        return len(self.area)
+
+
+def median_diameter(fields: Sequence[Nuclei]) -> float | None:
+    """Median diameter, in pixels, of the whole nuclei of some fields; None if there are none."""
+    whole = [nuclei.diameter[~nuclei.touches_border] for nuclei in fields]
+    diameters = np.concatenate(whole) if whole else np.zeros(0)
+    return float(np.median(diameters)) if diameters.size else None
+
+
+def segment_nuclei(plane: PlaneArray, *, diameter: float | None = None) -> Nuclei:
+    """Find the nuclei of one field.
+
+    Parameters
+    ----------
+    plane : array, shape (Y, X)
+        The nuclear stain, bright on dark, raw or normalised. NaN counts as dark.
+    diameter : float, optional
+        Typical diameter, in pixels; estimated from the image where it is not given.
+
+    Returns
+    -------
+    Nuclei
+        None at all for a field of noise or of one grey value.
+
+    Raises
+    ------
+    InputError
+        If the plane is no plane, or the diameter is below 3 px.
+    """
+    values = _checked(plane, diameter)
+    scale = diameter or _first_diameter(values)
+    if scale is None:
+        return measure_nuclei(np.zeros(plane.shape, dtype=np.int32), plane)
+    return measure_nuclei(_labels(values, scale), plane)
+
+
+def estimate_diameter(plane: PlaneArray) -> float | None:
+    """Typical diameter of the nuclei of a field, in pixels; None where there are none."""
+    return _first_diameter(_checked(plane, None))
+
+
+def measure_nuclei(labels: LabelArray, plane: PlaneArray) -> Nuclei:
+    """Measure the objects of a label image whose labels run from 1 to N without a gap.
+
+    Parameters
+    ----------
+    labels : array, shape (Y, X), int32
+    plane : array, shape (Y, X)
+        What `mean_intensity` is taken from.
+    """
+    flat = labels.ravel()
+    inside = np.flatnonzero(flat)
+    ids, count = flat[inside], int(flat.max(initial=0)) + 1
+    area = np.bincount(ids, minlength=count)[1:].astype(np.float64)
+    rows, columns = np.divmod(inside, max(1, labels.shape[1]))
+    sums = [
+        np.bincount(ids, weights=weights, minlength=count)[1:]
+        for weights in (rows, columns, as_float(plane).ravel()[inside])
+    ]
+    touches = np.zeros(count, dtype=np.bool_)
+    if flat.size:
+        touches[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    return Nuclei(
+        labels=labels,
+        centers=np.stack(sums[:2], axis=1) / area[:, None],
+        area=area,
+        diameter=2.0 * np.sqrt(area / np.pi),
+        touches_border=touches[1:],
+        mean_intensity=sums[2] / area,
+    )
+
+
+def _checked(plane: PlaneArray, diameter: float | None) -> _Float:
+    if plane.ndim != 2 or plane.dtype.kind not in "iufb":
+        msg = f"Nuclei are found on one plane (Y, X) of numbers, not {plane.shape} {plane.dtype}."
+        raise InputError(msg)
+    if diameter is not None and diameter < 3:
+        msg = f"Nuclei of {diameter:g} px are too small to be told apart; 3 px is the least."
+        raise InputError(msg)
+    return as_float(plane).astype(np.float32)
+
+
+def _first_diameter(values: _Float) -> float | None:
+    """Twice the largest distance to the edge, over the pieces of a first mask, by area.
+
+    The inscribed circle of a clump is that of one nucleus, so clumps do no harm; nuclei are
+    a little longer than wide, hence the factor.
+    """
+    if min(values.shape, default=0) < _MIN_DIAMETER:
+        return None
+    contrast, noise = _contrast(values, _FIRST_SCALE, even=True)
+    pieces, count = ndimage.label(_mask(contrast, noise, _FIRST_SCALE))
+    if count == 0:
+        return None
+    inscribed = 2.0 * ndimage.maximum(
+        ndimage.distance_transform_edt(pieces), pieces, np.arange(1, count + 1)
+    )
+    area = np.bincount(pieces.ravel())[1:]
+    keep = inscribed >= _MIN_DIAMETER * 0.8
+    if not keep.any():
+        return None
+    order = np.argsort(inscribed[keep])
+    weight = np.cumsum(area[keep][order])
+    middle = inscribed[keep][order][np.searchsorted(weight, weight[-1] / 2)]
+    return float(np.clip(1.15 * middle, _MIN_DIAMETER, _MAX_DIAMETER))
+
+
+def _contrast(values: _Float, scale: float, *, even: bool = False) -> tuple[_Float, float]:
+    """Smoothed plane with its background taken off, and the spread of that background."""
+    smooth = ndimage.gaussian_filter(values, float(np.clip(scale / 20, 0.7, 2.0)))
+    flat = smooth if even else smooth - _uneven(smooth, scale)
+    level, spread = background_level(flat)
+    least = 1e-6 * float(np.abs(values).max(initial=0.0))
+    return flat - np.float32(level), max(spread, noise_sigma(values) / 4, least)
+
+
+def _uneven(smooth: _Float, scale: float) -> _Float:
+    """Slow changes of the background: opening by a window of several nuclei, on a coarse grid."""
+    step = max(1, int(scale / 4))
+    window = 2 * int(_OPENING * scale / step / 2) + 1
+    coarse = ndimage.uniform_filter(smooth, step)[step // 2 :: step, step // 2 :: step]
+    if min(coarse.shape) <= window:
+        return np.full_like(smooth, coarse.min() if coarse.size else 0.0)
+    opened = ndimage.gaussian_filter(ndimage.grey_opening(coarse, window), window / 4)
+    zoomed: _Float = ndimage.zoom(opened, np.array(smooth.shape) / opened.shape, order=1)
+    return zoomed.astype(np.float32)
+
+
+def _mask(contrast: _Float, noise: float, scale: float) -> MaskArray:
+    """Pixels above the background and above half of what is bright around them."""
+    bright = np.where(contrast > _SIGNIFICANT * noise, contrast, np.float32(0.0))
+    if not bright.any():
+        return np.zeros(contrast.shape, dtype=np.bool_)
+    around = float(scale) / 2
+    weight = ndimage.gaussian_filter(bright, around)
+    level = ndimage.gaussian_filter(bright * bright, around) / np.maximum(weight, 1e-12)
+    mask = (bright > 0) & (contrast > _HALF * level)
+    filled: MaskArray = ndimage.binary_fill_holes(ndimage.binary_opening(mask))
+    return filled
+
+
+def _labels(values: _Float, scale: float) -> LabelArray:
+    contrast, noise = _contrast(values, scale)
+    labels = split_touching(_mask(contrast, noise, scale), contrast, scale)
+    return _without_specks(labels, contrast, scale)
+
+
+def _without_specks(labels: LabelArray, contrast: _Float, scale: float) -> LabelArray:
+    """Drop what is too small or too dim to be a nucleus, and number the rest from 1."""
+    flat = labels.ravel()
+    area = np.bincount(flat, minlength=1)
+    total = np.bincount(flat, weights=contrast.ravel(), minlength=1)
+    mean = total / np.maximum(area, 1)
+    keep = area >= _MIN_AREA * np.pi / 4 * scale**2
+    keep[0] = False
+    if keep.any():
+        keep &= mean >= _MIN_BRIGHTNESS * np.median(mean[keep])
+    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    kept: LabelArray = numbers[labels]
+    return kept
