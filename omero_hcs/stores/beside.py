@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from omero_hcs.errors import InputError, LabelError, RunNotFoundError
+from omero_hcs.errors import InputError, LabelError
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import LABEL_COLUMNS, Results, Table, WriteReport, labels_from_csv
 from omero_hcs.stores.base import LabelSource
@@ -37,6 +37,8 @@ from omero_hcs.stores.contents import (
     contents,
     file_digest,
     is_plain,
+    no_file_error,
+    no_run_error,
     safe_name,
     told,
 )
@@ -128,6 +130,24 @@ class ResultsFolder:
         found.sort(key=lambda manifest: (manifest.started, manifest.run_id))
         return tuple(item.model_dump(mode="json") for item in found if item.target == target)
 
+    def fetch(self, run_id: str, name: str) -> bytes:
+        """Content of one file of a run's finishing step, by its name.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no such run, or the run has no such file; the message lists those there are.
+        """
+        folder = self._run_folder(run_id)
+        entries = read_manifest(folder / MANIFEST).entries
+        names = [entry.path for entry in entries if entry.kind in FILE_KINDS]
+        try:
+            if name in names:
+                return (folder / name).read_bytes()
+        except FileNotFoundError:
+            names.remove(name)
+        raise no_file_error(run_id, name, names)
+
     def undo(
         self, run_id: str, *, remove: Callable[[dict[str, Any]], bool] | None = None
     ) -> WriteReport:
@@ -181,7 +201,7 @@ class ResultsFolder:
                 f"put them into {path} or pass a CSV file."
             )
             raise LabelError(msg)
-        return _of_target(_read_labels(path), {"", target.id, self.root.stem}, path)
+        return _of_target(read_label_file(path), {"", target.id, self.root.stem}, path)
 
     def _part(self, results: Results) -> Path:
         if not _RUN_ID.fullmatch(results.run_id):
@@ -197,9 +217,7 @@ class ResultsFolder:
         found = sorted(path.parent.name for path in self.root.glob(f"runs/*/{MANIFEST}"))
         if run_id in found:
             return self.root / "runs" / run_id
-        there = f"Runs there: {', '.join(found)}." if found else "There are none."
-        msg = f"{self.root} has no results of run {run_id!r}. {there}"
-        raise RunNotFoundError(msg)
+        raise no_run_error(str(self.root), run_id, found)
 
     def _put_in_place(
         self, part: Path, results: Results, files: Sequence[Content], extra: Sequence[Entry]
@@ -328,7 +346,14 @@ def _prune(folder: Path, root: Path) -> None:
             return
 
 
-def _read_labels(path: Path) -> Table:
+def read_label_file(path: Path) -> Table:
+    """Read a CSV file of labels.
+
+    Raises
+    ------
+    LabelError
+        If there is no such file, or it is no label table; the message shows the columns needed.
+    """
     try:
         # Excel puts a byte order mark before the first column's name.
         return labels_from_csv(path.read_text(encoding="utf-8-sig"), name=str(path))

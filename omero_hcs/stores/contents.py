@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from omero_hcs.errors import HcsError, InputError, WriteError
+from omero_hcs.errors import HcsError, InputError, RunNotFoundError, WriteError
 from omero_hcs.results import Results
 from omero_hcs.stores.manifest import KeyValueFile, RoiFile, TagFile
 
@@ -75,6 +75,18 @@ def contents(results: Results) -> tuple[Content, ...]:
     return tuple(found)
 
 
+def no_run_error(place: str, run_id: str, there: Sequence[str]) -> RunNotFoundError:
+    """Make the error for a run that a store has no results of."""
+    known = f"Runs there: {', '.join(there)}." if there else "There are none."
+    return RunNotFoundError(f"{place} has no results of run {run_id!r}. {known}")
+
+
+def no_file_error(run_id: str, name: str, there: Sequence[str]) -> RunNotFoundError:
+    """Make the error for a file that a run did not leave."""
+    known = f"It has: {', '.join(there)}." if there else "It has none yet."
+    return RunNotFoundError(f"Run {run_id} has no file {name!r}. {known}")
+
+
 def _tables(results: Results) -> Iterator[Content]:
     for name, table in results.tables.items():
         need = sum(column.nbytes for column in table.columns.values())
@@ -94,7 +106,7 @@ def _documents(results: Results) -> Iterator[Content]:
 
 
 def _document(kind: str, name: str, count: int, document: BaseModel) -> Content:
-    data = document.model_dump_json(indent=1).encode()
+    data = document.model_dump_json().encode()
     return Content(kind, name, count, len(data), partial(Path.write_bytes, data=data))
 
 
