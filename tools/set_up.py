@@ -25,6 +25,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "made-from.json"
 EXTRAS = "all,docs,dev"
 MINUTES = "3 to 15"
+PIP = (str(VENV / "bin" / "python"), "-m", "pip", "install", "-qq")
 
 
 def main() -> int:
@@ -128,8 +129,8 @@ def refresh() -> None:
 def install(*what: str) -> None:
     """Install the project editable, with the pinned versions; only errors are shown."""
     *options, project = what
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "-qq", *options]
-    run(*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", project)
+    pins = ["--constraint", str(ROOT / "constraints.txt")]
+    run(*PIP, *options, *pins, "--editable", project)
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> None:
@@ -139,9 +140,9 @@ def run(*command: str, env: dict[str, str] | None = None) -> None:
 
 def accept(wanted: dict[str, str]) -> int:
     """Stamp the environment that is there, if pip would change nothing in it."""
-    pip = [str(VENV / "bin" / "python"), "-m", *"pip install -qq --dry-run --report -".split()]
     pins = ["--constraint", str(ROOT / "constraints.txt"), f"{ROOT}[{EXTRAS}]"]
-    report = subprocess.run([*pip, *pins], check=True, cwd=ROOT, capture_output=True, text=True)
+    command = [*PIP, "--dry-run", "--report", "-", *pins]
+    report = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     changes = [item["metadata"] for item in json.loads(report.stdout)["install"]]
     names = [f"{item['name']} {item['version']}" for item in changes if item["name"] != "omero-hcs"]
     if names:

@@ -1,0 +1,26 @@
+"""What every test runs in: no network, no settings of the person who runs it, few threads."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Read by libraries when they are imported, so it has to be there before any test module is.
+os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker, or they fight over the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_settings(tmp_path_factory):
+    """Keep ledger, models and configuration of the tests apart from those of the user."""
+    folder = tmp_path_factory.mktemp("private")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("OMERO_HCS_") and not name.startswith("OMERO_HCS_TEST_"):
+                patch.delenv(name)
+        patch.setenv("OMERO_HCS_STATE_DIR", str(folder / "state"))
+        patch.setenv("OMERO_HCS_MODELS_DIR", str(folder / "models"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        yield
