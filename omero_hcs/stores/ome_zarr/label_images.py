@@ -1,0 +1,243 @@
+"""Segmentations as NGFF labels inside an OME-Zarr image, idempotent and with undo.
+
+Each label that we make carries our mark in its attributes: the run, and the digest of its pixels.
+What has no mark, or other pixels than the mark says, is a user's: it is never replaced or removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from omero_hcs import lazy
+from omero_hcs.errors import DataError, ImageNotFoundError, InputError, WriteError
+from omero_hcs.results import LabelImage, Results
+from omero_hcs.stores.contents import told
+from omero_hcs.stores.ome_zarr.documents import read_group
+from omero_hcs.stores.ome_zarr.layout import locate_pixels
+from omero_hcs.stores.ome_zarr.treatments import ATTRIBUTE_KEY
+
+ENTRY_KIND = "ngff-label"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedLabel:
+    """One label to write: the planes of one name in one image."""
+
+    folder: Path
+    name: str
+    task_name: str
+    entry: dict[str, Any]
+    planes: tuple[LabelImage, ...]
+
+
+class LabelFolder:
+    """NGFF labels in the images of one plate.
+
+    Parameters
+    ----------
+    root : Path
+        The plate's (or single image's) folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def plan(self, results: Results, folder_of: Callable[[str], Path]) -> tuple[PlannedLabel, ...]:
+        """Group label images by image and name, each with its entry for the manifest.
+
+        The name on disk carries the run id, so that the labels of two runs stand side by side.
+
+        Raises
+        ------
+        ImageNotFoundError
+            If one is of an image that the plate does not have.
+        InputError
+            If one does not have its image's size.
+        """
+        groups: dict[tuple[str, str], list[LabelImage]] = {}
+        for label in results.labels:
+            groups.setdefault((label.image, label.name), []).append(label)
+        planned = []
+        for (image, task_name), planes in groups.items():
+            folder = folder_of(image)
+            name = label_name(task_name, results.run_id)
+            _check_shape(folder, planes)
+            path = (folder / "labels" / name).relative_to(self._root).as_posix()
+            entry = {"kind": ENTRY_KIND, "path": path}
+            planned.append(PlannedLabel(folder, name, task_name, entry, tuple(planes)))
+        return tuple(planned)
+
+    def write(self, planned: Sequence[PlannedLabel], *, run_id: str) -> tuple[str, ...]:
+        """Write labels; returns the paths of those left alone because they are a user's.
+
+        Raises
+        ------
+        WriteError
+            If one cannot be written.
+        """
+        kept = []
+        for label in planned:
+            place = label.folder / "labels" / label.name
+            if place.is_dir() and not _is_ours(place):
+                kept.append(str(place))
+                continue
+            need = sum(plane.pixels.size * 4 for plane in label.planes)
+            with told(place, need), _ngio_told(place):
+                _write_label(label, place, run_id)
+        return tuple(kept)
+
+    def read(self, folder: Path, *, name: str | None, z: int, t: int) -> NDArray[np.integer[Any]]:
+        """One label image of the image in a folder, shape (Y, X).
+
+        Raises
+        ------
+        ImageNotFoundError
+            If there is none of that name, or several; the message lists them.
+        """
+        place = folder / "labels" / _choose(folder, name)
+        pixels = locate_pixels(place)
+        at: dict[str, Any] = {"t": t, "z": z, "c": 0}
+        array = zarr.open_array(pixels.folder, mode="r")
+        found: NDArray[np.integer[Any]] = np.asarray(
+            array[tuple(at.get(axis, slice(None)) for axis in pixels.axes)]
+        )
+        return found
+
+    def remove(self, entry: dict[str, Any]) -> bool:
+        """Remove what a manifest's entry names; False if a user changed it and it stays."""
+        if entry.get("kind") != ENTRY_KIND:
+            return False
+        place = (self._root / entry["path"]).resolve()
+        inside = place.is_relative_to(self._root) and place.parent.name == "labels"
+        if not inside:
+            return False
+        if not place.is_dir():
+            return True
+        if not _is_ours(place):
+            return False
+        with told(place):
+            _unlist(place)
+            shutil.rmtree(place)
+            if not _listed(place.parent):
+                shutil.rmtree(place.parent)
+        return True
+
+
+def label_name(task_name: str, run_id: str) -> str:
+    """Name on disk of a label: ("nuclei", run) -> "hcs_nuclei_<run>"."""
+    plain = _UNSAFE.sub("_", task_name).strip("._") or "label"
+    return plain if run_id in plain else f"hcs_{plain}_{run_id}"
+
+
+def _check_shape(folder: Path, planes: Sequence[LabelImage]) -> None:
+    pixels = locate_pixels(folder)
+    shape = dict(zip(pixels.axes, zarr.open_array(pixels.folder, mode="r").shape, strict=True))
+    for plane in planes:
+        fits = plane.pixels.shape == (shape["y"], shape["x"])
+        if not fits or plane.z >= shape.get("z", 1) or plane.t >= shape.get("t", 1):
+            msg = (
+                f"Label image {plane.name!r} of {plane.image} is {plane.pixels.shape} at z "
+                f"{plane.z}, t {plane.t}; the image is {tuple(shape.values())} ({pixels.axes})."
+            )
+            raise InputError(msg)
+
+
+def _write_label(label: PlannedLabel, place: Path, run_id: str) -> None:
+    container = lazy.load("ngio:open_ome_zarr_container", extra="disk")(label.folder)
+    if label.name in _listed(place.parent):
+        stored = container.get_label(label.name)
+    else:
+        stored = container.derive_label(label.name, dtype="uint32", overwrite=place.is_dir())
+    # Marked as begun before a pixel is there: what a crash leaves is known to be ours.
+    _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": None})
+    pixels = locate_pixels(place)
+    array = zarr.open_array(pixels.folder, mode="r+")
+    for plane in label.planes:
+        at: dict[str, Any] = {"t": plane.t, "z": plane.z}
+        selection = tuple(at.get(axis, slice(None)) for axis in pixels.axes)
+        array[selection] = plane.pixels.astype(np.uint32)
+    stored.consolidate(mode="auto")
+    _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": _digest(place)})
+
+
+def _mark(place: Path, mark: dict[str, Any]) -> None:
+    zarr.open_group(place, mode="r+").attrs[ATTRIBUTE_KEY] = mark
+
+
+def _stored_mark(place: Path) -> dict[str, Any] | None:
+    try:
+        mark = read_group(place).attributes.get(ATTRIBUTE_KEY)
+    except DataError:
+        return None
+    return mark if isinstance(mark, dict) else None
+
+
+def _is_ours(place: Path) -> bool:
+    mark = _stored_mark(place)
+    if mark is None:
+        # A folder without a document is what a crash leaves of a label, not a label.
+        return not any((place / name).exists() for name in ("zarr.json", ".zattrs"))
+    return mark.get("sha256") in (None, _digest(place))
+
+
+def _digest(place: Path) -> str:
+    array = zarr.open_array(locate_pixels(place).folder, mode="r")
+    return hashlib.sha256(np.ascontiguousarray(array[:]).tobytes()).hexdigest()
+
+
+def _listed(labels: Path) -> list[str]:
+    try:
+        return list(read_group(labels).ngff.get("labels", ()))
+    except DataError:
+        return []
+
+
+def _unlist(place: Path) -> None:
+    names = _listed(place.parent)
+    if place.name not in names:
+        return
+    group = zarr.open_group(place.parent, mode="r+")
+    left = [name for name in names if name != place.name]
+    if "ome" in group.attrs:
+        group.attrs["ome"] = {**read_group(place.parent).ngff, "labels": left}
+    else:
+        group.attrs["labels"] = left
+
+
+def _choose(folder: Path, name: str | None) -> str:
+    names = _listed(folder / "labels")
+    if name is None:
+        fitting = names
+    elif name in names:
+        fitting = [name]
+    else:
+        marks = {item: _stored_mark(folder / "labels" / item) for item in names}
+        fitting = [item for item, mark in marks.items() if mark and mark.get("name") == name]
+    if len(fitting) == 1:
+        return fitting[0]
+    wanted = "label image" if name is None else f"label image named {name!r}"
+    count = "several" if fitting else "no"
+    there = f"It has: {', '.join(names)}." if names else "It has none."
+    msg = f"{folder} has {count} {wanted}. {there}"
+    raise ImageNotFoundError(msg)
+
+
+@contextmanager
+def _ngio_told(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except lazy.load("ngio:NgioError", extra="disk") as error:
+        msg = f"Cannot write the label image {place}: {error}"
+        raise WriteError(msg) from error
