@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from omero_hcs.errors import ChannelNotFoundError, ImageNotFoundError, InputError
 from omero_hcs.model import Image, ZChoice
+
+Found = TypeVar("Found")
 
 
 def check_request(image: Image, *, channels: Sequence[int], z: ZChoice, t: int) -> None:
@@ -38,10 +37,17 @@ def check_request(image: Image, *, channels: Sequence[int], z: ZChoice, t: int) 
         raise InputError(msg)
 
 
-def choose_label_image(
-    found: dict[str, NDArray[np.integer[Any]]], image: Image, name: str | None
-) -> NDArray[np.integer[Any]]:
-    """Pick one label image by its name, or the only one there is.
+def choose_label_image(found: Mapping[str, Found], image: Image, name: str | None) -> Found:
+    """Pick one of an image's label images by its name, or the only one there is.
+
+    Parameters
+    ----------
+    found : mapping of str to anything
+        The label images, or where they are, by name.
+    image : Image
+        The image, for messages.
+    name : str or None
+        The name wanted.
 
     Raises
     ------
@@ -50,11 +56,9 @@ def choose_label_image(
     """
     if name is None and len(found) == 1:
         return next(iter(found.values()))
-    if name in found:
+    if name is not None and name in found:
         return found[name]
-    there = f"It has: {', '.join(found)}. Pass one of these." if found else "It has none."
-    wanted = "one label image, but no name was given" if name is None else f"label image {name!r}"
-    msg = f"Image {image.name} has no {wanted}. {there}"
-    if name is None and found:
-        msg = f"Image {image.name} has several label images. Pass one of: {', '.join(found)}."
+    there = f"There are: {', '.join(found)}; pass one of them." if found else "There are none."
+    wanted = "a single label image" if name is None else f"a label image {name!r}"
+    msg = f"Image {image.name} does not have {wanted} at this z and t. {there}"
     raise ImageNotFoundError(msg)
