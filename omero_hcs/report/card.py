@@ -1,0 +1,88 @@
+"""A model's card and a run's parameters as nested, readable entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omero_hcs.report.columns import NO_VALUE, is_missing
+
+_MAX_ITEMS = 60
+_LABELS = {
+    "sha256": "sha256",
+    "auc": "AUC",
+    "f1": "F1",
+    "knn": "kNN",
+    "crop_um": "crop size (µm)",
+    "pixel_size_um": "pixel size (µm)",
+}
+_FIRST = ("name", "task", "classes", "channels", "encoder", "weights", "head", "labels", "metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a card: a text, or entries of its own."""
+
+    label: str
+    text: str = ""
+    entries: tuple[Entry, ...] = ()
+
+
+def card_entries(card: Mapping[str, Any], *, ordered: bool = True) -> tuple[Entry, ...]:
+    """Turn nested mappings into entries.
+
+    Parameters
+    ----------
+    card : mapping
+        What a model file says, or a task's parameters: strings, numbers, lists and mappings. A
+        mapping with `value`, `low` and `high` becomes a number with its 95 % interval.
+    ordered : bool
+        Whether what a reader asks for first (classes, encoder, labels, metrics) comes first.
+    """
+    keys = list(card)
+    if ordered:
+        keys.sort(key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
+    return tuple(_entry(_label(str(key)), card[key]) for key in keys)
+
+
+def _label(key: str) -> str:
+    return _LABELS.get(key) or key.replace("_um", " (µm)").replace("_px", " (px)").replace("_", " ")
+
+
+def _entry(label: str, value: Any) -> Entry:
+    if isinstance(value, Mapping):
+        interval = _interval(value)
+        if interval:
+            return Entry(label, interval)
+        return Entry(label, NO_VALUE if not value else "", card_entries(value, ordered=False))
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return _list_entry(label, value)
+    return Entry(label, _text(value))
+
+
+def _list_entry(label: str, values: Sequence[Any]) -> Entry:
+    shown, rest = values[:_MAX_ITEMS], len(values) - _MAX_ITEMS
+    if any(isinstance(value, Mapping) for value in shown):
+        entries = tuple(_entry(str(index), value) for index, value in enumerate(shown, 1))
+        more = (Entry(f"and {rest} more"),) if rest > 0 else ()
+        return Entry(label, "", entries + more)
+    text = ", ".join(_text(value) for value in shown) or NO_VALUE
+    return Entry(label, text + (f" and {rest} more" if rest > 0 else ""))
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    if not {"value", "low", "high"} <= set(value):
+        return ""
+    low, high = _text(value["low"]), _text(value["high"])
+    rest = {key: item for key, item in value.items() if key not in {"value", "low", "high"}}
+    extra = "".join(f"; {_label(key)} {_text(item)}" for key, item in rest.items())
+    return f"{_text(value['value'])} (95 % interval {low} to {high}{extra})"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_missing(value):
+        return NO_VALUE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

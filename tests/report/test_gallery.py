@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from omero_hcs.errors import InputError
+from omero_hcs.report.data import GalleryItem
+from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail, montage
+
+
+def test_one_channel_is_grey():
+    picture = crop_to_rgb(np.full((1, 32, 32), 0.5))
+    assert picture.shape == (96, 96, 3)
+    assert picture.dtype == np.uint8
+    assert np.unique(picture).tolist() == [128]
+
+
+def test_channels_get_safe_colours_without_any_given():
+    crop = np.zeros((3, 8, 8))
+    crop[1] = 1.0
+    assert crop_to_rgb(crop, size=8)[4, 4].tolist() == [255, 0, 255]
+
+
+def test_given_colours_are_used():
+    crop = np.zeros((2, 8, 8))
+    crop[0] = 0.5
+    picture = crop_to_rgb(crop, colors=["00ff00", "#0000FF"], size=8)
+    assert picture[0, 0].tolist() == [0, 128, 0]
+
+
+@pytest.mark.parametrize("colors", [["FFFFFF", "FFFFFF"], [None, "FF0000"], ["green", "blue"], []])
+def test_colours_that_cannot_tell_channels_apart_are_replaced(colors):
+    crop = np.zeros((2, 8, 8))
+    crop[0] = 1.0
+    assert crop_to_rgb(crop, colors=colors, size=8)[0, 0].tolist() == [0, 255, 255]
+
+
+def test_more_than_three_channels_show_the_first_three_and_say_so():
+    crop = np.zeros((5, 8, 8))
+    crop[3:] = 1.0
+    assert crop_to_rgb(crop).max() == 0
+    names = ["DNA", "ER", "AGP", "Mito", "RNA"]
+    assert color_note(names) == "DNA cyan, ER magenta, AGP yellow; not shown: Mito, RNA"
+
+
+def test_channels_add_up_without_overflow():
+    crop = np.full((3, 8, 8), 2.0)
+    crop[:, 0, 0] = np.nan
+    picture = crop_to_rgb(crop, size=8)
+    assert picture[4, 4].tolist() == [255, 255, 255]
+
+
+def test_an_array_that_is_no_crop_is_refused():
+    with pytest.raises(InputError, match=r"\(8, 8\)"):
+        crop_to_rgb(np.zeros((8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2, 400, 800), (320, 160)), ((1, 90, 120), (120, 90))]
+)
+def test_thumbnails_keep_proportions_and_are_never_enlarged(shape, size):
+    picture = Image.open(io.BytesIO(field_thumbnail(np.random.default_rng(0).random(shape))))
+    assert picture.format == "JPEG"
+    assert picture.size == size
+
+
+def test_a_montage_holds_every_crop_in_order():
+    shades = [40, 80, 120, 160, 200]
+    items = [
+        GalleryItem(np.full((96, 96, 3), s, np.uint8), "B03 field 1, debris", 0.9) for s in shades
+    ]
+    sheet = np.asarray(Image.open(io.BytesIO(montage(items, columns=3))))
+    centres = [(58, 58), (58, 164), (58, 270), (210, 58), (210, 164)]
+    assert [int(sheet[y, x, 0]) for y, x in centres] == shades
+
+
+def test_a_montage_of_nothing_says_so():
+    assert Image.open(io.BytesIO(montage([]))).size[0] > 100
