@@ -107,7 +107,10 @@ class FolderStore:
     def read(
         self, image: Image, *, channels: Sequence[int], z: ZChoice = 0, t: int = 0
     ) -> ImageArray:
-        """Pixels, shape (len(channels), Y, X), in the file's own dtype; see `PlateStore.read`."""
+        """Pixels, shape (len(channels), Y, X), in the file's own dtype; see `PlateStore.read`.
+
+        "focus" is judged on the image's first channel, whichever channels are asked for.
+        """
         from omero_hcs.imaging.focus import project  # noqa: PLC0415  (scipy, only to read)
 
         check_request(image, channels=channels, z=z, t=t)
@@ -116,12 +119,12 @@ class FolderStore:
             msg = f"The folder {self.spec.uri} has no image {image.id!r}. Was it moved or renamed?"
             raise ImageNotFoundError(msg)
         planes = [z] if isinstance(z, int) else range(image.size_z)
-        stack = read_stack(path, channels=channels, planes=planes, t=t)
+        stack = read_stack(path, channels=[0, *channels], planes=planes, t=t)
         if stack.shape[2:] != (image.size_y, image.size_x):
             msg = f"{path} has changed since its header was read. Start the run again."
             raise DataError(msg)
         plane: ImageArray = project(stack, 0 if isinstance(z, int) else z)
-        return plane
+        return plane[1:]
 
     def label_image(
         self, image: Image, *, name: str | None = None, z: int = 0, t: int = 0

@@ -143,14 +143,17 @@ class MemoryStore:
     def read(
         self, image: Image, *, channels: Sequence[int], z: ZChoice = 0, t: int = 0
     ) -> ImageArray:
-        """Pixels, shape (len(channels), Y, X), a copy; see `PlateStore.read`."""
+        """Pixels, shape (len(channels), Y, X), a copy; see `PlateStore.read`.
+
+        "focus" is judged on the image's first channel, whichever channels are asked for.
+        """
         from omero_hcs.imaging.focus import project  # noqa: PLC0415  (scipy, only to read)
 
         check_request(image, channels=channels, z=z, t=t)
         stack = self._memory.pixels.get(image.id)
         if stack is None:
             raise self._unreadable(image)
-        plane: ImageArray = project(stack[t, list(channels)], z)
+        plane: ImageArray = project(stack[t], z)[list(channels)]
         return plane
 
     def label_image(
