@@ -31,7 +31,7 @@ def main() -> int:
     check_contents(wheel)
     try_wheel(wheel, version)
     print(
-        f"omero-hcs {version} is in {DIST.name}/ and installs. Now: git tag v{version}, and upload it."
+        f"{DIST.name}/ has omero-hcs {version}, and it installs. Now: git tag v{version}; upload."
     )
     return 0
 

@@ -1,0 +1,112 @@
+"""Fill in what the documentation takes from the code, when mkdocs builds it.
+
+A page asks with a line ``<!-- generated: KIND ARGUMENT -->``; the kinds are in `GENERATORS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+ROOT = Path(__file__).resolve().parents[1]
+MARKER = re.compile(r"^<!-- generated: (\w+) ?(\S*) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace each marker of a page; mkdocs calls this for every page."""
+    return MARKER.sub(lambda match: GENERATORS[match[1]](match[2]), markdown)
+
+
+def load(entry: str) -> Any:
+    """Import ``module:name``."""
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def command_line(entry: str) -> str:
+    """Return the help of every command, as click prints it."""
+    parts = []
+    for path, context in contexts(load(entry), "omero-hcs"):
+        level = "##" if " " not in path or path.count(" ") == 1 else "###"
+        parts.append(f"{level} `{path}`\n\n```text\n{context.get_help()}\n```\n")
+    return "\n".join(parts)
+
+
+def contexts(command: click.Command, path: str, parent: Any = None) -> Iterator[tuple[str, Any]]:
+    """Walk a command and its subcommands: (name on the command line, click's context)."""
+    context = click.Context(
+        command, info_name=path.rsplit(maxsplit=1)[-1], parent=parent, terminal_width=96
+    )
+    context.max_content_width = 96
+    yield path, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from contexts(child, f"{path} {name}", context)
+
+
+def model_table(entry: str) -> str:
+    """Return the fields of a pydantic model as a table: name, type, default, meaning."""
+    model: type[BaseModel] = load(entry)
+    properties = model.model_json_schema()["properties"]
+    lines = ["| name | type | default | meaning |", "|---|---|---|---|"]
+    for name, schema in properties.items():
+        default = f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
+        meaning = schema.get("description", "")
+        lines.append(f"| `{name}` | {type_name(schema)} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def type_name(schema: dict[str, Any]) -> str:
+    """Say in words what a JSON schema allows."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(type_name(choice) for choice in schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum", [schema.get("const")])
+        return ", ".join(f"`{value}`" for value in values)
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if schema.get("type") == "array":
+        items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
+        return f"list of {type_name(items)}"
+    return {"null": "none", "object": "mapping"}.get(
+        schema.get("type", ""), schema.get("type", "any")
+    )
+
+
+def json_schema(entry: str) -> str:
+    """Return a stored format: what it is, its fields, and its JSON schema folded away."""
+    model: type[BaseModel] = load(entry)
+    schema = json.dumps(model.model_json_schema(), indent=2)
+    indented = "\n".join(f"    {line}" for line in ["```json", *schema.splitlines(), "```"])
+    return f'{model_table(entry)}\n??? note "JSON schema of {model.__name__}"\n\n{indented}\n'
+
+
+def every_task(_: str) -> str:
+    """Return the parameters of every task."""
+    parts = []
+    for name, module in load("omero_hcs.tasks.base:TASKS").items():
+        parts.append(f"## `{name}`\n\n{model_table(f'{module}:Params')}")
+    return "\n".join(parts)
+
+
+def changelog(_: str) -> str:
+    """Return CHANGELOG.md without its title."""
+    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2]
+
+
+GENERATORS = {
+    "cli": command_line,
+    "fields": model_table,
+    "schema": json_schema,
+    "tasks": every_task,
+    "changelog": changelog,
+}
