@@ -14,6 +14,7 @@ _LABELS = {
     "auc": "AUC",
     "f1": "F1",
     "knn": "kNN",
+    "omero_hcs": "omero-hcs",
     "crop_um": "crop size (µm)",
     "pixel_size_um": "pixel size (µm)",
 }
@@ -74,10 +75,15 @@ def _list_entry(label: str, values: Sequence[Any]) -> Entry:
 def _interval(value: Mapping[str, Any]) -> str:
     if not {"value", "low", "high"} <= set(value):
         return ""
-    low, high = _text(value["low"]), _text(value["high"])
+    middle, low, high = (_measure(value[key]) for key in ("value", "low", "high"))
     rest = {key: item for key, item in value.items() if key not in {"value", "low", "high"}}
     extra = "".join(f"; {_label(key)} {_text(item)}" for key, item in rest.items())
-    return f"{_text(value['value'])} (95 % interval {low} to {high}{extra})"
+    return f"{middle} (95 % interval {low} to {high}{extra})"
+
+
+def _measure(value: Any) -> str:
+    # An interval's ends are compared digit by digit, so they have the same number of them.
+    return f"{value:.3f}" if isinstance(value, float) and abs(value) < 10 else _text(value)
 
 
 def _text(value: Any) -> str:

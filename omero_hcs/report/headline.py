@@ -66,14 +66,16 @@ def _verdict_sentence(wells: Table | None) -> str:
     if wells is None or "verdict" not in wells or not len(wells):
         return ""
     counts = Counter(str(verdict) for verdict in wells["verdict"] if not is_missing(verdict))
-    parts = [f"{count} {verdict}" for verdict, count in counts.most_common()]
+    parts = [f"{count:,} {verdict}" for verdict, count in counts.most_common()]
     none = len(wells) - counts.total()
-    parts += [f"{none} without a verdict"] if none else []
+    parts += [f"{none:,} without a verdict"] if none else []
     return f"{'Well' if len(wells) == 1 else 'Wells'}: {', '.join(parts)}."
 
 
 def _left_out_sentence(data: ReportData) -> str:
     empty, failed = len(data.fields_without_nuclei), len(data.failed)
+    if failed and not empty and not len(data.fields):
+        return "The reasons are listed below."
     parts = []
     if empty:
         parts.append(f"{_fields(empty)} had no or too few nuclei")

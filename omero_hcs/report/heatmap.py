@@ -40,6 +40,7 @@ _MIN_WIDTH = 5.6
 _PAD = 0.08
 """Free space between the wells and the plate's outline, in wells."""
 
+_PLATE_COLOR = "#EEF0F2"
 _PERCENT_TOPS = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 
 
@@ -197,6 +198,7 @@ def _plate_axes(figure: Figure, layout: HeatmapLayout) -> Axes:
         layout.left / layout.width, 1 - (_TOP + layout.plate_height) / layout.height,
         layout.plate_width / layout.width, layout.plate_height / layout.height,
     ))  # fmt: skip
+    axes.set_facecolor(_PLATE_COLOR)
     axes.set_xlim(-0.5 - _PAD, layout.columns - 0.5 + _PAD)
     axes.set_ylim(layout.rows - 0.5 + _PAD, -0.5 - _PAD)
     axes.xaxis.tick_top()
@@ -216,7 +218,8 @@ def _draw_wells(
     empty: frozenset[Position],
     mapper: ScalarMappable,
 ) -> None:
-    line = 0.6 if layout.cell > 0.3 else 0.35
+    # Outlines thinner than a pixel of the page come and go when a browser scales the picture.
+    line, side = (0.6, 0.8) if layout.cell > 0.3 else (0.0, 0.86)
     for row in range(layout.rows):
         for column in range(layout.columns):
             spot = (row, column)
@@ -224,7 +227,7 @@ def _draw_wells(
                 style: dict[str, Any] = {"fc": _color(mapper, known[spot]), "ec": "#555555"}
             else:
                 style = _empty_style() if spot in empty else _absent_style()
-            axes.add_patch(_well_shape(layout, spot, 0.8, lw=line, **style))
+            axes.add_patch(_well_shape(layout, spot, side, lw=line, **style))
             if spot in known and layout.rows * layout.columns <= _WITH_NUMBERS:
                 _write_value(axes, layout, spot, known[spot], mapper)
 
@@ -235,11 +238,11 @@ def _color(mapper: ScalarMappable, value: float) -> tuple[float, float, float, f
 
 
 def _empty_style() -> dict[str, Any]:
-    return {"fc": "#E3E3E3", "ec": "#666666", "hatch": "//////"}
+    return {"fc": "#D4D8DC", "ec": "#555555", "hatch": "//////"}
 
 
 def _absent_style() -> dict[str, Any]:
-    return {"fc": "none", "ec": "#AAAAAA", "ls": (0, (1, 1.5))}
+    return {"fc": _PLATE_COLOR, "ec": "#8A929C", "ls": (0, (1, 1.5))}
 
 
 def _well_shape(layout: HeatmapLayout, spot: Position, side: float, **style: Any) -> Patch:
@@ -319,7 +322,7 @@ def _draw_legend(
 
 
 def _draw_title(figure: Figure, layout: HeatmapLayout, title: str) -> None:
-    letters = int(layout.width * 10)
+    letters = int(layout.width * 8.5)
     lines = textwrap.wrap(_drawable(title), letters, max_lines=2, placeholder=" …")
     figure.text(
         0.5, 1 - 0.3 / layout.height, "\n".join(lines), ha="center", va="center", fontsize=12,

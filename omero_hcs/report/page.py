@@ -16,7 +16,7 @@ from omero_hcs.report.card import card_entries
 from omero_hcs.report.columns import ShownTable, show_table
 from omero_hcs.report.data import GalleryItem, ReportData
 from omero_hcs.report.gallery import jpeg_bytes
-from omero_hcs.report.headline import headline
+from omero_hcs.report.headline import headline, totals
 from omero_hcs.report.overlay import field_views
 from omero_hcs.report.plate_view import plate_view
 from omero_hcs.results import Table
@@ -70,6 +70,7 @@ def render_report(data: ReportData) -> bytes:
         script=Markup(script),  # noqa: S704  (ours, from the package)
         style=Markup(_source(environment, "style.css")),  # noqa: S704  (ours, from the package)
         headline=headline(data),
+        has_cells=totals(data).cells > 0 or bool(data.abnormal_gallery or data.normal_gallery),
         plate=plate_view(data),
         classes=_class_counts(data),
         abnormal=_gallery(data.abnormal_gallery),

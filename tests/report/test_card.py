@@ -6,7 +6,7 @@ from omero_hcs.report.columns import NO_VALUE
 
 def test_metrics_show_their_interval():
     card = {"metrics": {"f1": {"value": 0.9581, "low": 0.93, "high": 0.977}}}
-    assert card_entries(card)[0].entries == (Entry("F1", "0.9581 (95 % interval 0.93 to 0.977)"),)
+    assert card_entries(card)[0].entries == (Entry("F1", "0.958 (95 % interval 0.930 to 0.977)"),)
 
 
 def test_nothing_of_a_card_is_lost_or_shown_as_code():

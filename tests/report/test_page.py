@@ -203,7 +203,7 @@ def test_an_empty_run_still_makes_a_page():
     bare = ReportData("T", "r", "apply_qc", "folder", "now", failed=(FailedField("a.tif", "bad"),))
     page = _Page(render_report(bare))
     assert "No field could be judged" in page.text
-    assert page.sections == {"cells", "failed", "run"}
+    assert page.sections == {"failed", "run"}
 
 
 def test_every_picture_has_an_alternative_text_and_every_header_a_scope():
