@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -35,7 +35,7 @@ def _models_dir() -> Path:
 
 
 class Settings(BaseModel):
-    """What can be set for an installation; the names are those of the file and, in capitals, of the environment."""
+    """What can be set for an installation, by these names in a file or in the environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,14 +66,11 @@ class Settings(BaseModel):
     )
 
 
-S = TypeVar("S", bound=Settings)
-
-
 @dataclass(frozen=True)
-class LoadedSettings(Generic[S]):
+class LoadedSettings:
     """Settings, and for each of them where its value came from."""
 
-    values: S
+    values: Settings
     origins: Mapping[str, str]
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
@@ -87,8 +84,8 @@ def load_settings(
     *,
     environ: Mapping[str, str] | None = None,
     in_script: bool = False,
-    schema: type[S] = Settings,  # type: ignore[assignment]  # mypy cannot see the default fits S
-) -> LoadedSettings[S]:
+    schema: type[Settings] = Settings,
+) -> LoadedSettings:
     """Collect the settings from options, environment and files.
 
     Parameters
@@ -147,7 +144,11 @@ def _layers(
     if in_script:
         return
     for name, value in environ.items():
-        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and not name.startswith(_TEST_PREFIX):
+        if (
+            name.startswith(PREFIX)
+            and name not in _NOT_SETTINGS
+            and not name.startswith(_TEST_PREFIX)
+        ):
             yield f"environment {name}", {name.removeprefix(PREFIX).lower(): value}
 
 

@@ -1,0 +1,120 @@
+"""The command `omero-hcs`: finds the verb, loads only that verb, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from omero_hcs import lazy
+from omero_hcs.cli.terminal import show_error
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb's command is, and its line in the help: known without loading it."""
+
+    entry: str
+    help: str
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb("omero_hcs.cli.demo:command", "Simulate a plate, teach a model, judge the plate."),
+    "simulate": Verb("omero_hcs.cli.simulate:command", "Make a simulated plate with known truth."),
+    "convert": Verb("omero_hcs.cli.convert:command", "Make an OME-Zarr plate of image files."),
+    "crop": Verb("omero_hcs.cli.crop:command", "Find the cells of a plate and crop them."),
+    "train-qc": Verb("omero_hcs.cli.train_qc:command", "Train a quality model on labelled cells."),
+    "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate."),
+    "report": Verb("omero_hcs.cli.report:command", "Make the report of a quality run again."),
+    "undo": Verb("omero_hcs.cli.undo:command", "Remove what a run wrote, and nothing else."),
+    "runs": Verb("omero_hcs.cli.runs:command", "List the runs of this installation."),
+    "models": Verb("omero_hcs.cli.models:command", "List models, or show what one is."),
+    "config": Verb("omero_hcs.cli.config:command", "Show the settings and where they come from."),
+    "doctor": Verb("omero_hcs.cli.doctor:command", "Say what is installed, and what is missing."),
+    "work": Verb("omero_hcs.cli.work:command", "Work units of a run off (called by engines)."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's)
+        """Names of the verbs, in the order in which a new user meets them."""
+        return list(VERBS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's)
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Load one verb."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        command: click.Command = lazy.load(verb.entry)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's)
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, and suggest near ones for an unknown name."""
+        from difflib import get_close_matches
+
+        if args and args[0] not in VERBS:
+            near = get_close_matches(args[0], VERBS, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="omero-hcs", prog_name="omero-hcs")
+def cli() -> None:
+    """High-content-screening quality control: every cell judged, few labels needed.
+
+    Exit codes: 0 done, 1 failed, 2 input that does not fit, 3 done but for some fields,
+    130 stopped.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the value is the exit code."""
+    try:
+        code: Any = cli.main(args=arguments, prog_name="omero-hcs", standalone_mode=False)
+    except click.exceptions.Abort:
+        return show_error(KeyboardInterrupt(), None)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt as error:
+        return show_error(error, None)
+    except Exception as error:  # noqa: BLE001  (the one place that turns any error into a message)
+        return show_error(error, _log_folder())
+    return code if isinstance(code, int) else 0
+
+
+def _log_folder() -> Any:
+    from omero_hcs.errors import HcsError
+    from omero_hcs.settings import load_settings
+
+    try:
+        return load_settings().values.state_dir / "logs"
+    except HcsError:
+        return None

@@ -1,0 +1,150 @@
+"""Options of a command, made from a task's parameters: one model, one truth."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import click
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from omero_hcs.cli.terminal import progress_bar, show_outcome
+from omero_hcs.errors import ParamsError
+from omero_hcs.tasks.base import TaskParams
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options_of(schema: type[BaseModel]) -> Callable[[F], F]:
+    """Decorate a command with one option a field of a parameter model.
+
+    Parameters
+    ----------
+    schema : type
+        A pydantic model; field names, defaults and descriptions become the options'.
+    """
+
+    def decorate(function: F) -> F:
+        for name, field in reversed(schema.model_fields.items()):
+            click.option(*_flags(name, field), **_attributes(name, field))(function)
+        return function
+
+    return decorate
+
+
+def _flags(name: str, field: FieldInfo) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
+    return [f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag, name]
+
+
+def _attributes(name: str, field: FieldInfo) -> dict[str, Any]:
+    kind, choices = field.annotation, _choices(field.annotation)
+    default = field.get_default(call_default_factory=True)
+    attributes: dict[str, Any] = {
+        "help": field.description,
+        "default": None if default is None or kind is bool else str(default),
+        "show_default": default is not None,
+        "metavar": None if choices or kind is bool else _metavar(name, kind),
+    }
+    if kind is bool:
+        attributes |= {"is_flag": True, "default": default}
+    elif choices:
+        attributes["type"] = click.Choice(choices)
+    else:
+        attributes["type"] = str
+    return attributes
+
+
+def _choices(kind: Any) -> list[str]:
+    """Give the words of a Literal, if nothing else is allowed."""
+    if get_origin(kind) is Literal and all(isinstance(item, str) for item in get_args(kind)):
+        return list(get_args(kind))
+    return []
+
+
+def _metavar(name: str, kind: Any) -> str:
+    members = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if any(get_origin(member) is tuple for member in members):
+        return "NAME,NAME"
+    words = [
+        word for member in members if get_origin(member) is Literal for word in get_args(member)
+    ]
+    if words:
+        return "|".join(["NUMBER", *words])
+    numbers = {int: "NUMBER", float: "FRACTION"}
+    return next((numbers[member] for member in members if member in numbers), name.upper())
+
+
+def params_of(schema: type[TaskParams], given: Mapping[str, Any]) -> TaskParams:
+    """Check what was given on the command line against a parameter model.
+
+    Parameters
+    ----------
+    schema : type
+        The task's `Params`.
+    given : mapping
+        Values by field name; None was not given. Lists are given with commas.
+
+    Raises
+    ------
+    ParamsError
+        Naming every option that does not fit.
+    """
+    values = {
+        name: _split(schema.model_fields[name], value)
+        for name, value in given.items()
+        if value is not None
+    }
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        faults = [
+            f"--{str(fault['loc'][0]).replace('_', '-')} {fault['input']!r}: {fault['msg']}."
+            for fault in error.errors()
+        ]
+        raise ParamsError("\n".join(dict.fromkeys(faults))) from None
+
+
+def _split(field: FieldInfo, value: Any) -> Any:
+    if isinstance(value, str) and "tuple" in str(field.annotation):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def task_command(name: str, task: str, schema: type[TaskParams]) -> click.Command:
+    """Make the command of a task that runs over a plate or a folder of images.
+
+    Parameters
+    ----------
+    name : str
+        The verb.
+    task : str
+        A key of `tasks.base.TASKS`.
+    schema : type
+        The task's `Params`; its docstring is the command's help.
+    """
+
+    @click.command(name, help=schema.__doc__)
+    @click.argument("plate")
+    @options_of(schema)
+    @click.option(
+        "--again", is_flag=True, help="Make a new run, also of a request that was answered."
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+    def command(plate: str, *, again: bool, as_json: bool, **given: Any) -> int:
+        from omero_hcs.tasks.driver import run_task
+
+        params = params_of(schema, given)
+        with progress_bar(quiet=as_json) as progress:
+            outcome = run_task(task, plate, params, again=again, progress=progress)
+        return show_outcome(outcome, as_json=as_json)
+
+    return command
+
+
+def folder_type(*, exists: bool) -> click.Path:
+    """Make the type of an argument that is a folder."""
+    return click.Path(exists=exists, file_okay=False, path_type=Path)

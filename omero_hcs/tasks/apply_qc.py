@@ -1,0 +1,198 @@
+"""Judge every cell of a plate with a trained model: `omero-hcs apply-qc`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from omero_hcs.jobs.parts import Parts
+from omero_hcs.model import RunSpec, Unit
+from omero_hcs.results import Results, Table, UnitResult
+from omero_hcs.settings import load_settings
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import (
+    CellParams,
+    Fingerprint,
+    Outcome,
+    Plan,
+    Progress,
+    Request,
+    layout_of,
+    units_of,
+)
+
+
+class Params(CellParams):
+    """Judge every cell of a plate, its fields and its wells."""
+
+    model: str = Field(default="qc", description="Name or file of the model.")
+    weights: str | None = Field(
+        default=None, description="File with the encoder's weights; found by the name by default."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto",
+        description="Number format of the encoder; auto takes bf16 where it is fast.",
+    )
+    any_scale: bool = Field(
+        default=False, description="Go on although the crops are of another scale than the model's."
+    )
+    warn: float = Field(
+        default=0.2, ge=0, le=1, description="Abnormal fraction from which on a field warns."
+    )
+    fail: float = Field(
+        default=0.5, ge=0, le=1, description="Abnormal fraction from which on a field fails."
+    )
+    rois: int = Field(
+        default=200, ge=0, description="Most abnormal cells of an image that are kept as ROIs."
+    )
+
+
+def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
+    """Another model file is another run."""
+    from omero_hcs.tasks.labels import labels_digest
+    from omero_hcs.tasks.models import find_model
+
+    roi = params.centres == "roi"
+    return Fingerprint(
+        model=find_model(params.model, request.settings),
+        labels_sha256=labels_digest(store, request.targets, None) if roi else None,
+    )
+
+
+def plan(store: PlateStore, params: Params, request: Request) -> Plan:
+    """Check that the model fits the plate, then make one unit a field.
+
+    Raises
+    ------
+    InputErrors, ChannelNotFoundError, ScaleMismatchError, WeightsNotFoundError
+        If it does not fit, or its encoder's weights are not there.
+    """
+    from omero_hcs.learning.weights import find_weights
+    from omero_hcs.tasks.fitting import as_trained, check_scale, normalize_by_model_where_few
+    from omero_hcs.tasks.models import find_model, load
+    from omero_hcs.tasks.survey import survey_plate
+
+    model = find_model(params.model, request.settings)
+    card = load(model).card
+    find_weights(
+        card.encoder.name,
+        path=params.weights,
+        sha256=card.encoder.sha256,
+        allow_hub=request.settings.allow_hub,
+    )
+    pairs = [
+        pair
+        for target in request.targets
+        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
+    ]
+    name = ", ".join(target.id for target in request.targets)
+    if pairs:
+        params = as_trained(params, card, pairs[0][1].image, model=model.name, plate=name)
+    survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
+    survey = normalize_by_model_where_few(survey, card)
+    if not params.any_scale:
+        check_scale(survey, card)
+    context = {
+        "survey": survey.model_dump(mode="json"),
+        "classes": card.classes,
+        "params": params.model_dump(mode="json"),
+    }
+    return Plan(tuple(unit for unit, _ in pairs), context)
+
+
+def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
+    """Crop, embed and judge each field; the encoder's batches fill across fields."""
+    from omero_hcs.imaging.crop import crop_recipe
+    from omero_hcs.learning.device import pick_device
+    from omero_hcs.learning.embed import Embedder
+    from omero_hcs.learning.encoders import load_encoder
+    from omero_hcs.tasks.cells import FieldError, finder_of
+    from omero_hcs.tasks.failures import describe_failure
+    from omero_hcs.tasks.labels import labels_of
+    from omero_hcs.tasks.models import load
+
+    model, settings = load(spec.model), load_settings().values
+    params = Params.model_validate(spec.context["params"])
+    encoder = load_encoder(
+        model.card.encoder.name,
+        weights=params.weights or _weights_of(model.card),
+        sha256=model.card.encoder.sha256,
+        input_size=model.card.input_size,
+        device=pick_device(settings.device),
+    )
+    recipe = crop_recipe(len(model.card.channels), model.card.recipe)
+    embedder = Embedder(encoder, recipe=recipe, precision=params.precision)
+    annotated = labels_of(store, spec.targets, None) if params.centres == "roi" else None
+    finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
+    started = time.monotonic()
+    for field, features in embedder.stream(_with_crops(finder, units)):
+        if isinstance(field, FieldError):
+            yield describe_failure(field.unit, field.error)
+            continue
+        cells = _judge(field.table, model, features)
+        now = time.monotonic()
+        yield UnitResult(
+            field.unit.id, "done", cells=cells, metrics=field.metrics, seconds=now - started
+        )
+        started = now
+
+
+def _weights_of(card: Any) -> str | None:
+    """Name random weights, which no file holds; others are found by the encoder's name."""
+    return "random" if card.encoder.source == "random" else None
+
+
+def _with_crops(finder: Any, units: Sequence[Unit]) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    """Fields with their normalised crops; a field that failed has none and keeps its place."""
+    from omero_hcs.imaging.normalize import normalize
+    from omero_hcs.tasks.cells import FieldError
+
+    survey = finder.survey
+    intensities, side = survey.intensities(), survey.crop_scale().side_px
+    for field in finder.fields(units):
+        if isinstance(field, FieldError):
+            yield field, np.empty((0, len(survey.channels), side, side), dtype=np.float32)
+        else:
+            # The raw pixels are not needed any more: only the normalised ones wait in the queue.
+            yield replace(field, crops=field.crops[:0]), normalize(field.crops, intensities)
+
+
+def _judge(cells: Table, model: Any, features: NDArray[np.float32]) -> Table:
+    """Add the probability of every class, the most probable one, and how abnormal a cell is."""
+    classes = np.array(model.card.classes)
+    if len(cells):
+        chances = model.head.predict_proba(features)
+    else:
+        chances = np.empty((0, len(classes)), dtype=np.float32)
+    normal = model.card.classes.index(model.card.normal_class)
+    chosen = classes[chances.argmax(axis=1)] if len(cells) else np.empty(0, dtype="<U1")
+    return cells.with_columns(
+        **{
+            "class": chosen,
+            "abnormal": (1.0 - chances[:, normal]).astype(np.float32),
+            **{f"p_{name}": chances[:, index] for index, name in enumerate(classes)},
+        }
+    )
+
+
+def unit_results(spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:
+    """Give a field's most abnormal cells to the store as ROIs, as soon as they are known."""
+    from omero_hcs.tasks.qc_results import field_rois
+
+    rois = field_rois(spec, unit, part, limit=int(spec.params["rois"]))
+    if not rois:
+        return None
+    return Results(spec.run_id, spec.key, spec.task, unit.target, unit=unit.id, rois=rois)
+
+
+def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -> Outcome:
+    """Judge fields and wells, and make the tables, tags, key-values, heat-map and report."""
+    from omero_hcs.tasks.qc_results import qc_outcome
+
+    return qc_outcome(store, spec, parts, progress)

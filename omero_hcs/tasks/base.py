@@ -1,0 +1,206 @@
+"""What every task is made of: a plan, work on units, and a finish.
+
+A task is a module with `Params`, `plan`, `work` and `finish`::
+
+    def plan(store, params, request) -> Plan                  # driver: checks all, reads a sample
+    def work(store, spec, units) -> Iterator[UnitResult]      # workers: only read the store
+    def unit_results(spec, unit, part) -> Results | None      # driver, optional: as a part arrives
+    def finish(store, spec, parts, progress) -> Outcome       # driver: what the run came to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from omero_hcs.errors import InputError
+from omero_hcs.jobs.parts import Parts
+from omero_hcs.model import Layout, ModelRef, ObjectRef, RunSpec, Site, Unit, ZChoice
+from omero_hcs.results import Results, UnitResult
+from omero_hcs.settings import Settings
+from omero_hcs.stores.base import PlateStore
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, how many are done, how many there are)."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+class TaskParams(BaseModel):
+    """Parameters of a task: unknown names are errors, values are frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0, description="Seed of every random choice of the run.")
+
+
+class CellParams(TaskParams):
+    """How cells are found and cropped; shared by every task that looks at single cells."""
+
+    nuclei: str | None = Field(
+        default=None, description="Channel with the nuclear stain; found by its name by default."
+    )
+    channels: tuple[str, ...] | None = Field(
+        default=None, description="Channels to use, in this order; all by default."
+    )
+    centres: Literal["nuclei", "grid", "labels", "roi"] = Field(
+        default="nuclei",
+        description="What crops are centred on: nuclei found in the nuclear channel, a grid of"
+        " tiles, the objects of a label image of the plate, or annotated positions.",
+    )
+    crop_size: str = Field(
+        default="auto",
+        description="Side of a crop: auto, or such as 128px, 40um, 3nuclei (nuclear diameters).",
+    )
+    recipe: Literal["auto", "composite", "concat"] = Field(
+        default="auto",
+        description="How stains become the encoder's RGB: one composite, or each stain alone.",
+    )
+    z: ZChoice | Literal["all"] = Field(
+        default="middle", description="Plane of a z-stack: a number, middle, focus, max or all."
+    )
+    t: int | Literal["all"] = Field(default=0, description="Time point: a number, or all.")
+
+    @field_validator("z", "t", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        """Take "3" from a command line as the number 3."""
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the driver knows before a plan: the objects, the settings, how to show progress."""
+
+    targets: tuple[ObjectRef, ...]
+    settings: Settings
+    progress: Progress = no_progress
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: its units, and what was found out about the plate on the way."""
+
+    units: tuple[Unit, ...]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: results for the store, a summary to show, files for the user's disk."""
+
+    results: tuple[Results, ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+
+
+class Task(Protocol):
+    """What the driver and the workers call of a task's module."""
+
+    Params: type[TaskParams]
+
+    def fingerprint(self, store: PlateStore, params: Any, request: Request) -> Fingerprint:
+        """Find what, beside the parameters, decides the outcome: model and labels."""
+        ...
+
+    def plan(self, store: PlateStore, params: Any, request: Request) -> Plan:
+        """Check everything and cut the work into units."""
+        ...
+
+    def work(self, store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
+        """Work units off, one result a unit, in their order."""
+        ...
+
+    def unit_results(self, spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:
+        """Give what the store should keep of one unit as soon as it is there."""
+        ...
+
+    def finish(self, store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -> Outcome:
+        """Join the parts into what the store should keep and the user should see."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Digests that decide, with the parameters, whether two requests are the same run."""
+
+    model: ModelRef | None = None
+    labels_sha256: str | None = None
+
+
+TASKS: Mapping[str, str] = {
+    "crop_cells": "omero_hcs.tasks.crop_cells",
+    "train_qc": "omero_hcs.tasks.train_qc",
+    "apply_qc": "omero_hcs.tasks.apply_qc",
+}
+"""Module of every task that runs over units, by the task's name."""
+
+
+def layout_of(store: PlateStore, target: ObjectRef) -> Layout:
+    """Layout of a plate or an image set."""
+    return store.plate(target.id) if target.kind == "plate" else store.images(target.id)
+
+
+def units_of(
+    target: ObjectRef, layout: Layout, *, z: ZChoice | Literal["all"], t: int | Literal["all"]
+) -> Iterator[tuple[Unit, Site]]:
+    """Cut a layout into units: one a field, z plane and time point asked for.
+
+    Raises
+    ------
+    InputError
+        If an image has no such plane or time point.
+    """
+    for site in layout.sites():
+        for plane in _planes(site, z):
+            for time in _times(site, t):
+                yield _unit(target, site, plane, time), site
+
+
+def _planes(site: Site, z: ZChoice | Literal["all"]) -> Iterable[ZChoice]:
+    size = site.image.size_z
+    if z == "all":
+        return range(size)
+    if isinstance(z, int) and not 0 <= z < size:
+        msg = f"{site.label} has {size} z plane(s); plane {z} is not there (planes count from 0)."
+        raise InputError(msg)
+    return (0,) if size == 1 else (z,)
+
+
+def _times(site: Site, t: int | Literal["all"]) -> Iterable[int]:
+    size = site.image.size_t
+    if t == "all":
+        return range(size)
+    if not 0 <= t < size:
+        msg = f"{site.label} has {size} time point(s); time {t} is not there (times count from 0)."
+        raise InputError(msg)
+    return (t,)
+
+
+def _unit(target: ObjectRef, site: Site, z: ZChoice, t: int) -> Unit:
+    where = f"{site.well.name}/f{site.field}" if site.well else site.image.id
+    acquisition = f"/a{site.acquisition}" if site.acquisition else ""
+    return Unit(
+        id=f"{target.id}/{where}{acquisition}/z{z}/t{t}",
+        target=target,
+        image=site.image.id,
+        well=site.well.name if site.well else None,
+        field=site.field,
+        acquisition=site.acquisition,
+        z=z,
+        t=t,
+    )
+
+
+def sites_by_image(store: PlateStore, targets: Iterable[ObjectRef]) -> dict[tuple[str, str], Site]:
+    """Every site of the targets by (target id, image id)."""
+    return {
+        (target.id, site.image.id): site
+        for target in targets
+        for site in layout_of(store, target).sites()
+    }

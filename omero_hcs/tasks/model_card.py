@@ -1,0 +1,106 @@
+"""The card of a freshly trained quality model: what it is, and how good it seems."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omero_hcs.learning.encoders import Encoder
+from omero_hcs.learning.heads import Head
+from omero_hcs.learning.modelfile import EncoderCard, HeadCard, LabelsCard, ModelCard, PlateCard
+from omero_hcs.model import RunSpec
+from omero_hcs.results import Table
+from omero_hcs.tasks.labels import count_by_class
+from omero_hcs.tasks.survey import PlateSurvey
+
+_PACKAGES = ("omero-hcs", "torch", "timm", "numpy", "scikit-learn", "scikit-image")
+
+
+def make_card(
+    spec: RunSpec,
+    labels: Table,
+    encoder: Encoder,
+    head: Head,
+    *,
+    recipe: str,
+    metrics: Mapping[str, float | int],
+) -> ModelCard:
+    """Write down all that is known about a model.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The training run.
+    labels : Table
+        The labels that were used.
+    encoder, head
+        What was trained, and on whose features.
+    recipe : str
+        How stains became RGB: "composite" or "concat".
+    metrics : mapping
+        Held-out scores, as `learning.evaluate.scores` gives them.
+    """
+    survey = PlateSurvey.model_validate(spec.context["survey"])
+    return ModelCard(
+        name=spec.params["name"],
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+        classes=tuple(spec.context["classes"]),
+        normal_class=spec.params["normal_class"],
+        channels=survey.channels,
+        nuclear_channel=survey.nuclear,
+        recipe=recipe,
+        crop_scale=survey.scale,
+        input_size=encoder.input_size,
+        normalization=survey.normalization,
+        encoder=EncoderCard(name=encoder.name, sha256=encoder.sha256, source=encoder.source),
+        head=HeadCard(kind=head.kind, config=head.config()),
+        precision=str(encoder.dtype).removeprefix("torch."),
+        labels=LabelsCard(
+            counts=count_by_class(labels),
+            sources=_distinct(labels["source"].tolist()),
+            users=_distinct(labels["user"].tolist()),
+            wells=_distinct(labels["well"].tolist()),
+            sha256=spec.labels_sha256,
+        ),
+        metrics={name: _finite(value) for name, value in metrics.items()},
+        training=PlateCard(
+            name=spec.context["plate"],
+            nuclear_diameter_px=survey.nuclear_diameter,
+            pixel_size_um=survey.pixel_size_um,
+            fields=survey.fields,
+        ),
+    )
+
+
+def describe_card(card: ModelCard) -> dict[str, str]:
+    """Give the lines that a user wants to see after training."""
+    weights = f"{card.encoder.name} ({card.encoder.source}, {card.encoder.sha256[:12]}...)"
+    lines = {
+        "labels": ", ".join(f"{count} {name}" for name, count in card.labels.counts.items()),
+        "encoder": weights,
+        "head": card.head.kind,
+        **{name: interval(card.metrics, name) for name in ("accuracy", "f1", "auc")},
+    }
+    if card.encoder.source == "random":
+        lines["note"] = "random weights: this proves the path, and says nothing about quality"
+    return lines
+
+
+def interval(metrics: Mapping[str, Any], name: str) -> str:
+    """Show a score with its 95 % interval: "0.964 (0.912 to 1.000)"."""
+    value, low, high = (metrics.get(key) for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None:
+        return "not measurable"
+    return f"{value:.3f}" + (f" (95 %: {low:.3f} to {high:.3f})" if None not in (low, high) else "")
+
+
+def _distinct(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({value for value in values if value}))
+
+
+def _finite(value: float) -> float | int | None:
+    return value if math.isfinite(value) else None

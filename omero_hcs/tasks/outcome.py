@@ -1,0 +1,179 @@
+"""Join a run's parts into the tables, files and summary that the store keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from omero_hcs.jobs.parts import Parts
+from omero_hcs.model import ObjectRef, RunSpec, Unit
+from omero_hcs.results import ResultFile, Results, Table, UnitResult
+from omero_hcs.tasks.base import Outcome, Progress
+
+RUN_FILE = "run.json"
+RUN_SCHEMA_VERSION = 1
+
+FieldJudge = Callable[[Table], Mapping[str, Any]]
+
+
+def field_tables(
+    parts: Parts,
+    *,
+    progress: Progress,
+    judge: FieldJudge | None = None,
+    without: Sequence[str] = (),
+) -> tuple[Table, Table]:
+    """Read every part once, into one table of cells and one of fields.
+
+    Parameters
+    ----------
+    parts : Parts
+        One a unit; read from disk one after the other.
+    judge : callable, optional
+        More columns of the fields' table, from a field's cells.
+    without : sequence of str
+        Columns of the cells that are left out (pixels).
+
+    Returns
+    -------
+    cells, fields : Table
+        Rows in the order of the units, cells within a field by (y, x).
+    """
+    cells: list[Table] = []
+    rows: list[dict[str, Any]] = []
+    for number, (unit, part) in enumerate(zip(parts.units, parts, strict=True), 1):
+        own = Table({k: v for k, v in part.cells.columns.items() if k not in without})
+        if len(own):
+            cells.append(own)
+        rows.append({**_place(unit, part), **part.metrics, **(judge(own) if judge else {})})
+        progress("joining the fields", number, len(parts))
+    return Table.concat(cells) if cells else Table({}), _even(rows)
+
+
+def _place(unit: Unit, part: UnitResult) -> dict[str, Any]:
+    return {
+        "unit": unit.id,
+        "plate": unit.target.id,
+        "well": unit.well or "",
+        "field": unit.field,
+        "acquisition": unit.acquisition or "",
+        "image": unit.image or "",
+        "z": str(unit.z),
+        "t": unit.t,
+        "status": part.status,
+        "reason": part.reason or "",
+        "seconds": part.seconds,
+    }
+
+
+def _even(rows: Sequence[dict[str, Any]]) -> Table:
+    """Give every row the same columns: a field that failed has no metrics."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    blanks = {name: _blank(name, rows) for name in names}
+    return Table.from_rows([{name: row.get(name, blanks[name]) for name in names} for row in rows])
+
+
+def _blank(name: str, rows: Sequence[dict[str, Any]]) -> Any:
+    example = next(row[name] for row in rows if name in row)
+    if isinstance(example, str):
+        return ""
+    return 0 if isinstance(example, int) else float("nan")
+
+
+def run_file(spec: RunSpec, *, warnings: Sequence[str], **more: Any) -> ResultFile:
+    """Describe the run in JSON, for the report and for people: no store path, no secret."""
+    record = {
+        "schema_version": RUN_SCHEMA_VERSION,
+        "run_id": spec.run_id,
+        "key": spec.key,
+        "task": spec.task,
+        "package_version": spec.package_version,
+        "params": spec.params,
+        "survey": spec.context.get("survey"),
+        "model": spec.model.model_dump() if spec.model else None,
+        "warnings": list(dict.fromkeys(warnings)),
+        **more,
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    return ResultFile(RUN_FILE, "application/json", text.encode())
+
+
+def of_target(table: Table, target: ObjectRef) -> Table:
+    """Rows of one plate or image set."""
+    return table.where(table["plate"] == target.id) if len(table) else table
+
+
+def finite(value: float) -> float | None:
+    """Give None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)
+
+
+def cell_results(
+    spec: RunSpec,
+    parts: Parts,
+    *,
+    progress: Progress,
+    without: Sequence[str] = (),
+) -> Outcome:
+    """Results of a run that only finds cells: its tables, a plate at a time, and a summary."""
+    cells, fields = field_tables(parts, progress=progress, without=without)
+    survey = spec.context["survey"]
+    warnings = [*survey["warnings"], *(text for part in parts for text in part.warnings)]
+    summary = {**describe_survey(survey), **count_up(cells, fields), "warnings": warnings}
+    results = tuple(
+        Results(
+            run_id=spec.run_id,
+            key=spec.key,
+            task=spec.task,
+            target=target,
+            tables={"cells": of_target(cells, target), "fields": of_target(fields, target)},
+            files=(run_file(spec, warnings=warnings, summary=summary),),
+        )
+        for target in spec.targets
+    )
+    return Outcome(results, summary)
+
+
+def describe_survey(survey: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what was decided about the plate, in words for the user."""
+    scale, diameter = survey["scale"], survey["nuclear_diameter"]
+    size = f"{scale['side_px']} px"
+    if scale["side_um"]:
+        size += f" = {scale['side_um']:.1f} um"
+    if scale["side_nuclei"]:
+        size += f" = {scale['side_nuclei']:.1f} nuclear diameters"
+    nuclear = survey["nuclear"]
+    return {
+        "channels": ", ".join(survey["channels"]),
+        "nuclei": f"{nuclear} ({survey['nuclear_why']})" if nuclear else survey["nuclear_why"],
+        "nuclear diameter": f"{diameter:.1f} px" if diameter else "not measured",
+        "crop": size,
+    }
+
+
+def count_up(cells: Table, fields: Table) -> dict[str, Any]:
+    """Wells, fields and cells of a run, and cells a well."""
+    if not len(cells):
+        return {"wells": 0, "fields": len(fields), "cells": 0}
+    found = cells.where(cells["centre"] != "tile")
+    counted = found if len(found) else cells
+    wells_of: Any = np.char.add(np.char.add(counted["plate"], "/"), counted["well"])
+    _, per_well = np.unique(wells_of, return_counts=True)
+    wells = len({(p, w) for p, w in zip(fields["plate"], fields["well"], strict=True) if w})
+    return {
+        "wells": wells,
+        "fields": len(fields),
+        "fields failed": int((fields["status"] == "failed").sum()),
+        "cells": len(counted),
+        "cells a well": _spread(per_well) if wells else "",
+    }
+
+
+def _spread(counts: Any) -> str:
+    if not len(counts):
+        return "0"
+    low, middle, high = counts.min(), np.median(counts), counts.max()
+    return f"{low} to {high}, median {middle:.0f}"

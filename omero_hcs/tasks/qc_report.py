@@ -1,0 +1,283 @@
+"""Fill the report of a quality run: galleries, thumbnails, failed fields, the model's card."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omero_hcs.errors import DataError
+from omero_hcs.imaging.crop import crop_cells
+from omero_hcs.imaging.normalize import normalize
+from omero_hcs.jobs.identity import unit_generator
+from omero_hcs.model import ObjectRef, Plate, Site, ZChoice
+from omero_hcs.report.data import Box, FailedField, GalleryItem, ReportData, Thumbnail
+from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail
+from omero_hcs.report.page import render_report
+from omero_hcs.report.plate_view import abnormal_heatmap
+from omero_hcs.results import ResultFile, Table
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import Progress, layout_of
+from omero_hcs.tasks.survey import PlateSurvey
+
+REPORT, HEATMAP = "report.html", "heatmap.png"
+GALLERY = 24
+MAX_THUMBNAILS = 192
+"""Fields that are drawn; of a larger plate, those with the most and the least abnormal cells."""
+
+
+def report_files(
+    store: PlateStore,
+    target: ObjectRef,
+    tables: Mapping[str, Table],
+    record: bytes,
+    progress: Progress,
+) -> tuple[ResultFile, ...]:
+    """Make the report of one plate or image set, and its heat-map.
+
+    Parameters
+    ----------
+    store : PlateStore
+        Where the pixels of galleries and thumbnails come from.
+    target : ObjectRef
+        What the report is about.
+    tables : mapping of str to Table
+        "cells", "fields" and, for a plate, "wells".
+    record : bytes
+        The run's `run.json`.
+    progress : callable
+        Told after every field that is drawn.
+    """
+    pictures = _Pictures(store, target, json.loads(record))
+    data = pictures.report(tables, progress)
+    page = ResultFile(REPORT, "text/html", render_report(data))
+    heatmap = abnormal_heatmap(data)
+    return (page, ResultFile(HEATMAP, "image/png", heatmap)) if heatmap else (page,)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Draws cells and fields of one target, each field read once."""
+
+    store: PlateStore
+    target: ObjectRef
+    record: dict[str, Any]
+
+    def report(self, tables: Mapping[str, Table], progress: Progress) -> ReportData:
+        layout = layout_of(self.store, self.target)
+        sites = {site.image.id: site for site in layout.sites()}
+        cells, fields = tables["cells"], tables["fields"]
+        read = fields.where(fields["status"] == "done")
+        chosen = self._chosen(cells)
+        crops, thumbnails = self._draw(sites, cells, read, chosen, progress)
+        abnormal, normal = chosen
+        is_plate = isinstance(layout, Plate)
+        example = next(iter(sites.values())).image
+        return ReportData(
+            title=f"Quality of {'plate' if is_plate else 'image set'} {layout.name}",
+            run_id=self.record["run_id"],
+            task=self.record["task"],
+            plate_name=layout.name,
+            created=_written(self.record["run_id"]),
+            summary=self._summary(cells, read, tables.get("wells")),
+            rows=layout.rows if isinstance(layout, Plate) else 0,
+            columns=layout.columns if isinstance(layout, Plate) else 0,
+            wells=_without(tables["wells"], ("plate",)) if "wells" in tables else None,
+            fields=_field_columns(read),
+            class_counts=_class_counts(cells, self.record["classes"]),
+            abnormal_gallery=tuple(crops[index] for index in abnormal if index in crops),
+            normal_gallery=tuple(crops[index] for index in normal if index in crops),
+            thumbnails=thumbnails,
+            fields_without_nuclei=_without_nuclei(read),
+            failed=_failed(fields),
+            model_card=self.record["card"],
+            warnings=tuple(self.record["warnings"]),
+            params=self.record["params"],
+            versions={"omero-hcs": self.record["package_version"]},
+            color_note=color_note(self._survey.channels, self._colors(example)),
+        )
+
+    @property
+    def _survey(self) -> PlateSurvey:
+        return PlateSurvey.model_validate(self.record["survey"])
+
+    def _colors(self, image: Any) -> list[str | None]:
+        return [image.channel(name).color for name in self._survey.channels]
+
+    def _chosen(self, cells: Table) -> tuple[list[int], list[int]]:
+        """Rows of the most abnormal cells, and of normal ones drawn by chance."""
+        if not len(cells):
+            return [], []
+        normal = cells["class"] == self.record["classes"][0]
+        worst = np.argsort(-cells["abnormal"], kind="stable")
+        abnormal = worst[~normal[worst]][:GALLERY]
+        rng = unit_generator(int(self.record["params"]["seed"]), "normal gallery")
+        pool = np.flatnonzero(normal)
+        drawn = rng.choice(pool, min(GALLERY, len(pool)), replace=False)
+        return abnormal.tolist(), sorted(drawn.tolist())
+
+    def _draw(
+        self,
+        sites: Mapping[str, Site],
+        cells: Table,
+        fields: Table,
+        chosen: tuple[list[int], list[int]],
+        progress: Progress,
+    ) -> tuple[dict[int, GalleryItem], tuple[Thumbnail, ...]]:
+        shown = _shown_fields(fields)
+        wanted = _by_unit(cells, [*chosen[0], *chosen[1]])
+        todo = [row for row in fields.rows() if row["unit"] in shown or row["unit"] in wanted]
+        boxes = _by_unit(cells, range(len(cells)))
+        crops: dict[int, GalleryItem] = {}
+        thumbnails: list[Thumbnail] = []
+        for number, row in enumerate(todo, 1):
+            progress("drawing the report", number, len(todo))
+            site = sites[row["image"]]
+            try:
+                image = self._read(site, row)
+            except DataError:
+                continue  # It was read when it was judged; a picture less is no reason to fail.
+            rows = wanted.get(row["unit"], [])
+            crops |= dict(self._items(image, site, cells, rows))
+            if row["unit"] in shown:
+                own = cells.where(np.array(boxes.get(row["unit"], []), dtype=np.intp))
+                thumbnails.append(self._thumbnail(image, site, own, row))
+        return crops, tuple(thumbnails)
+
+    def _read(self, site: Site, row: Mapping[str, Any]) -> NDArray[np.float32]:
+        survey = self._survey
+        indices = [site.image.channel(name).index for name in survey.channels]
+        plane: ZChoice = int(row["z"]) if row["z"].isdigit() else row["z"]
+        pixels = self.store.read(site.image, channels=indices, z=plane, t=row["t"])
+        return normalize(pixels, survey.intensities())
+
+    def _items(
+        self, image: NDArray[np.float32], site: Site, cells: Table, rows: Sequence[int]
+    ) -> Iterator[tuple[int, GalleryItem]]:
+        own = cells.where(np.array(rows, dtype=np.intp))
+        centers = np.stack([own["y"], own["x"]], axis=1) if rows else np.empty((0, 2))
+        crops = crop_cells(image, centers, size=self._survey.crop_scale().side_px)
+        colors = self._colors(site.image)
+        for index, crop, row in zip(rows, crops, own.rows(), strict=True):
+            caption = f"{site.label}, {row['class']}"
+            yield index, GalleryItem(crop_to_rgb(crop, colors=colors), caption, row["abnormal"])
+
+    def _thumbnail(
+        self, image: NDArray[np.float32], site: Site, cells: Table, row: Mapping[str, Any]
+    ) -> Thumbnail:
+        half = self._survey.crop_scale().side_px / 2
+        first = self.record["classes"][0]
+        boxes: tuple[Box, ...] = (
+            tuple(
+                (y - half, x - half, y + half, x + half, name != first)
+                for y, x, name in zip(
+                    cells["y"].tolist(), cells["x"].tolist(), cells["class"].tolist(), strict=True
+                )
+            )
+            if len(cells)
+            else ()
+        )
+        caption = (
+            row["finding"] or f"{row['cells']} cells, {_percent(row['abnormal_fraction'])} abnormal"
+        )
+        return Thumbnail(
+            label=site.label,
+            jpeg=field_thumbnail(image, colors=self._colors(site.image)),
+            boxes=boxes,
+            size=(site.image.size_y, site.image.size_x),
+            caption=caption,
+        )
+
+    def _summary(
+        self, cells: Table, fields: Table, wells: Table | None
+    ) -> tuple[tuple[str, str], ...]:
+        survey = self._survey
+        real = int((cells["centre"] != "tile").sum()) if len(cells) else 0
+        rows = [("cells", f"{real or len(cells):,}"), ("fields", f"{len(fields):,}")]
+        if wells is not None:
+            rows.insert(0, ("wells", f"{len(wells):,}"))
+        rows.append(("crop", f"{survey.scale['side_px']} px"))
+        if survey.nuclear:
+            rows.append(("nuclear channel", survey.nuclear))
+        return tuple(rows)
+
+
+def _written(run_id: str) -> str:
+    """Show the time in a run id: "2026-11-21 06:30 UTC"."""
+    moment = time.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%SZ")
+    return time.strftime("%Y-%m-%d %H:%M UTC", moment)
+
+
+def _percent(fraction: float) -> str:
+    return "none" if np.isnan(fraction) else f"{100 * fraction:.0f} %"
+
+
+def _shown_fields(fields: Table) -> set[str]:
+    """Units of the fields to draw: all, or the most and the least abnormal of a large plate."""
+    if len(fields) <= MAX_THUMBNAILS:
+        return set(fields["unit"].tolist()) if len(fields) else set()
+    order = np.argsort(-np.nan_to_num(fields["abnormal_fraction"], nan=2.0), kind="stable")
+    ends = np.concatenate([order[: MAX_THUMBNAILS * 3 // 4], order[-MAX_THUMBNAILS // 4 :]])
+    return set(fields["unit"][ends].tolist())
+
+
+def _by_unit(cells: Table, rows: Sequence[int]) -> dict[str, list[int]]:
+    """Row numbers by unit; a cell's id begins with its unit's."""
+    grouped: dict[str, list[int]] = {}
+    names = cells["cell"] if len(cells) else np.empty(0, dtype=str)
+    for row in rows:
+        grouped.setdefault(str(names[row]).rpartition("/")[0], []).append(row)
+    return grouped
+
+
+def _without(table: Table, names: Sequence[str]) -> Table:
+    return Table({name: column for name, column in table.columns.items() if name not in names})
+
+
+def _field_columns(fields: Table) -> Table:
+    """Columns of the fields' table that a person reads; the file has all."""
+    names = (
+        "well",
+        "image",
+        "field",
+        "acquisition",
+        "cells",
+        "abnormal_fraction",
+        "verdict",
+        "finding",
+    )
+    shown = [name for name in names if name in fields and (fields[name] != "").any()]
+    return Table({name: fields[name] for name in shown})
+
+
+def _class_counts(cells: Table, classes: Sequence[str]) -> dict[str, int]:
+    if not len(cells):
+        return dict.fromkeys(classes, 0)
+    real = cells.where(cells["centre"] != "tile")
+    judged = real if len(real) else cells
+    return {name: int((judged["class"] == name).sum()) for name in classes}
+
+
+def _without_nuclei(fields: Table) -> tuple[FailedField, ...]:
+    return tuple(
+        FailedField(_label(row), f"{row['finding']}: {row['nuclei']} found")
+        for row in fields.rows()
+        if row["finding"]
+    )
+
+
+def _failed(fields: Table) -> tuple[FailedField, ...]:
+    return tuple(
+        FailedField(_label(row), row["reason"])
+        for row in fields.rows()
+        if row["status"] == "failed"
+    )
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return f"{row['well']} field {row['field'] + 1}" if row["well"] else str(row["image"])

@@ -1,0 +1,210 @@
+"""What a quality run leaves: tables, ROIs, tags, key-values, heat-map and report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from omero_hcs.jobs.parts import Parts
+from omero_hcs.model import ObjectRef, Plate, RunSpec, Unit
+from omero_hcs.results import KeyValues, ResultFile, Results, Roi, Table, Tag, UnitResult
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import Outcome, Progress, layout_of
+from omero_hcs.tasks.models import load
+from omero_hcs.tasks.outcome import count_up, describe_survey, field_tables, of_target, run_file
+from omero_hcs.tasks.qc_report import report_files
+from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.verdicts import field_row, well_rows
+
+NAMESPACE = "omero-hcs/qc"
+
+
+def field_rois(spec: RunSpec, unit: Unit, part: UnitResult, *, limit: int) -> tuple[Roi, ...]:
+    """Rectangles around the most abnormal cells of a field, worst first.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    unit : Unit
+        The field.
+    part : UnitResult
+        Its judged cells.
+    limit : int
+        How many at most.
+    """
+    cells = part.cells
+    if not len(cells) or not limit:
+        return ()
+    abnormal = np.flatnonzero(cells["class"] != spec.context["classes"][0])
+    worst = abnormal[np.argsort(-cells["abnormal"][abnormal], kind="stable")][:limit]
+    half = spec.context["survey"]["scale"]["side_px"] / 2
+    plane = unit.z if isinstance(unit.z, int) else 0
+    return tuple(
+        Roi(
+            image=unit.image or "",
+            kind="rectangle",
+            points=((row["y"] - half, row["x"] - half), (row["y"] + half, row["x"] + half)),
+            text=row["class"],
+            z=plane,
+            t=unit.t,
+            score=round(row["abnormal"], 4),
+        )
+        for row in cells.where(worst).rows()
+    )
+
+
+def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -> Outcome:
+    """Join the parts, judge fields and wells, and write down what a person wants to see."""
+    classes: tuple[str, ...] = tuple(spec.context["classes"])
+    survey = PlateSurvey.model_validate(spec.context["survey"])
+    judge = partial(
+        field_row,
+        classes=classes,
+        few_nuclei=survey.few_nuclei if survey.nuclear else 0.0,
+        warn=spec.params["warn"],
+        fail=spec.params["fail"],
+    )
+    cells, fields = field_tables(parts, progress=progress, judge=judge)
+    warnings = [*survey.warnings, *(text for part in parts for text in part.warnings)]
+    summary = {
+        **describe_survey(spec.context["survey"]),
+        **count_up(cells, fields),
+        **_verdict_counts(cells, fields, classes),
+        "warnings": warnings,
+    }
+    joined = _Joined(cells, fields, tuple(warnings))
+    results = tuple(
+        _target_results(store, spec, target, joined, progress) for target in spec.targets
+    )
+    return Outcome(results, summary)
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    cells: Table
+    fields: Table
+    warnings: tuple[str, ...]
+
+
+def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict[str, Any]:
+    real = cells.where(cells["centre"] != "tile") if len(cells) else cells
+    judged = real if len(real) else cells
+    counts = {name: int((judged["class"] == name).sum()) for name in classes} if len(judged) else {}
+    abnormal = len(judged) - counts.get(classes[0], 0)
+    return {
+        "classes": counts,
+        "abnormal": f"{abnormal / len(judged):.1%}" if len(judged) else "nothing judged",
+        "fields without nuclei": int((fields["finding"] != "").sum()),
+        "field verdicts": _tally(fields.where(fields["status"] == "done")["verdict"]),
+    }
+
+
+def _tally(values: Any) -> dict[str, int]:
+    names, counts = np.unique(values, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def _target_results(
+    store: PlateStore, spec: RunSpec, target: ObjectRef, joined: _Joined, progress: Progress
+) -> Results:
+    layout = layout_of(store, target)
+    tables = {
+        "cells": of_target(joined.cells, target),
+        "fields": of_target(joined.fields, target),
+    }
+    if isinstance(layout, Plate):
+        tables["wells"] = _wells(layout, tables["fields"], spec)
+    card = load(spec.model).card.model_dump(mode="json")
+    classes = list(spec.context["classes"])
+    record = run_file(spec, warnings=joined.warnings, card=card, classes=classes)
+    return qc_results(store, target, tables, record, progress)
+
+
+def qc_results(
+    store: PlateStore,
+    target: ObjectRef,
+    tables: Mapping[str, Table],
+    record: ResultFile,
+    progress: Progress,
+) -> Results:
+    """Put together all that the store keeps of a run over one plate or image set.
+
+    Parameters
+    ----------
+    store : PlateStore
+        Where the report's pictures come from.
+    target : ObjectRef
+        The plate or image set.
+    tables : mapping of str to Table
+        "cells", "fields" and, for a plate, "wells".
+    record : ResultFile
+        The run's `run.json`; a report can be made again from it and the tables.
+    progress : callable
+        Told after every field that is drawn.
+    """
+    run = json.loads(record.content)
+    wells = tables.get("wells")
+    return Results(
+        run_id=run["run_id"],
+        key=run["key"],
+        task=run["task"],
+        target=target,
+        tables=tables,
+        tags=_tags(target, wells),
+        key_values=_key_values(run, target, tables["cells"], wells),
+        files=(record, *report_files(store, target, tables, record.content, progress)),
+    )
+
+
+def _wells(plate: Plate, fields: Table, spec: RunSpec) -> Table:
+    facts: dict[tuple[str, str], Mapping[str, Any]] = {
+        (plate.id, well.name): {
+            "treatment": well.treatment or "",
+            "dose": float("nan") if well.dose is None else float(well.dose),
+            "dose_unit": well.dose_unit or "",
+            "role": well.role or "",
+        }
+        for well in plate.wells
+    }
+    rows = well_rows(
+        fields,
+        spec.context["classes"],
+        facts,
+        warn=spec.params["warn"],
+        fail=spec.params["fail"],
+    )
+    return Table.from_rows(rows)
+
+
+def _tags(target: ObjectRef, wells: Table | None) -> tuple[Tag, ...]:
+    """Tag wells that need a look; a pass needs no tag."""
+    if wells is None:
+        return ()
+    return tuple(
+        Tag("well", f"{target.id}/{row['well']}", f"QC: {row['verdict']}")
+        for row in wells.rows()
+        if row["verdict"] in ("warn", "fail")
+    )
+
+
+def _key_values(
+    run: Mapping[str, Any], target: ObjectRef, cells: Table, wells: Table | None
+) -> tuple[KeyValues, ...]:
+    if target.kind != "plate":
+        return ()
+    abnormal = float((cells["class"] != run["classes"][0]).mean()) if len(cells) else 0.0
+    verdicts = _tally(wells["verdict"]) if wells is not None and len(wells) else {}
+    pairs = (
+        ("run", str(run["run_id"])),
+        ("model", str(run["model"]["name"])),
+        ("cells", str(len(cells))),
+        ("abnormal fraction", f"{abnormal:.4f}"),
+        *((f"wells: {name}", str(count)) for name, count in verdicts.items()),
+    )
+    return (KeyValues("plate", target.id, NAMESPACE, pairs),)

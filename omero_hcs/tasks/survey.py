@@ -1,0 +1,205 @@
+"""A first look at a plate: which channel shows nuclei, how large cells are, how bright.
+
+A sample of fields, spread over the plate, is read once, in the driver, before any unit is made.
+What it finds out travels to the workers in the run's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from omero_hcs.errors import InputError, InputErrors
+from omero_hcs.imaging.channels import nuclear_channel
+from omero_hcs.imaging.crop import CropScale, choose_scale, neighbours_in_crop
+from omero_hcs.imaging.normalize import MIN_FIELDS, IntensitySurvey, Normalization
+from omero_hcs.imaging.segment import Nuclei, median_diameter, segment_nuclei
+from omero_hcs.model import Image, Site, Unit
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import CellParams, Progress
+
+SAMPLE_FIELDS = 24
+"""Fields that are looked at; more hardly move a plate's percentiles or its median diameter."""
+
+CROWDED = 3.0
+"""A crop that shows more cells than this (in the median) is no longer a single cell's."""
+
+FEW_NUCLEI = 0.1
+"""A field with fewer than this share of the plate's usual number has implausibly few nuclei."""
+
+Sampled = Sequence[tuple[Unit, Site]]
+
+
+class PlateSurvey(BaseModel):
+    """What a run knows about its plate; part of the run's context, as JSON.
+
+    `nuclear_diameter` is in pixels; `nuclei_per_field` the median over sampled fields that have
+    any; both are None where no nuclei were looked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: tuple[str, ...]
+    nuclear: str | None
+    nuclear_why: str
+    scale: dict[str, Any]
+    normalization: dict[str, Any]
+    nuclear_diameter: float | None
+    nuclei_per_field: float | None
+    pixel_size_um: float | None
+    fields: int
+    warnings: tuple[str, ...] = ()
+
+    def crop_scale(self) -> CropScale:
+        """Scale of the run's crops."""
+        return CropScale.from_dict(self.scale)
+
+    def intensities(self) -> Normalization:
+        """Black and white points of the run."""
+        return Normalization.from_dict(self.normalization)
+
+    @property
+    def few_nuclei(self) -> float:
+        """A field with fewer nuclei than this has implausibly few."""
+        return max(1.0, FEW_NUCLEI * (self.nuclei_per_field or 0.0))
+
+
+def survey_plate(
+    store: PlateStore,
+    units: Sampled,
+    params: CellParams,
+    *,
+    name: str,
+    progress: Progress,
+) -> PlateSurvey:
+    """Look at a sample of the fields that a run is about.
+
+    Parameters
+    ----------
+    store : PlateStore
+        Where the fields are.
+    units : sequence of (Unit, Site)
+        What the run will work on.
+    params : CellParams
+        Which channels, centres and crop size are asked for.
+    name : str
+        The plate's name, for messages.
+    progress : callable
+        Told after every field.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to look at, or not a single nucleus in the sample.
+    ChannelNotFoundError
+        If a channel that was asked for is not there, or none shows nuclei.
+    """
+    if not units:
+        msg = f"{name} has no images, so there is nothing to look at. Check that it was converted."
+        raise InputError(msg)
+    channels = _same_channels(units, params, name)
+    choice = None
+    if params.centres == "nuclei":
+        choice = nuclear_channel(units[0][1].image.channel_names, params.nuclei)
+    wanted = (*channels, choice.name) if choice else channels
+    intensities = IntensitySurvey(channels)
+    found: list[Nuclei] = []
+    sample = _sample(units)
+    for number, (unit, site) in enumerate(sample, 1):
+        indices = [site.image.channel(channel).index for channel in wanted]
+        pixels = store.read(site.image, channels=indices, z=unit.z, t=unit.t)
+        if choice:
+            found.append(segment_nuclei(pixels[-1]))
+        foreground = found[-1].labels > 0 if found and len(found[-1].centers) else None
+        intensities.add(pixels[: len(channels)], foreground)
+        progress("looking at the plate", number, len(sample))
+    if choice and not any(len(nuclei.centers) for nuclei in found):
+        raise InputError(_nothing_found(name, choice.name, len(sample)))
+    return _summarise(units[0][1].image, params, channels, choice, found, intensities)
+
+
+def _same_channels(units: Sampled, params: CellParams, name: str) -> tuple[str, ...]:
+    """Names of the channels to use, after checking that every image has them."""
+    first = units[0][1].image
+    channels = tuple(
+        first.channel(channel).name for channel in params.channels or first.channel_names
+    )
+    faults = {
+        f"{site.label} of {name} has channels {', '.join(site.image.channel_names)}, where "
+        f"{units[0][1].label} has {', '.join(first.channel_names)}. Pass --channels with those "
+        f"that all images have."
+        for _, site in units
+        if not set(channels) <= set(site.image.channel_names)
+    }
+    if faults:
+        raise InputErrors(sorted(faults)[:20])
+    return channels
+
+
+def _sample(units: Sampled) -> Sampled:
+    """Take fields spread evenly over the plate, the same ones in every run."""
+    if len(units) <= SAMPLE_FIELDS:
+        return units
+    # The middles of equal stretches: neither only first columns nor only the plate's edge.
+    places = (np.arange(SAMPLE_FIELDS) + 0.5) * len(units) / SAMPLE_FIELDS
+    return [units[int(place)] for place in places]
+
+
+def _nothing_found(name: str, channel: str, fields: int) -> str:
+    return (
+        f"No nuclei were found in any of {fields} sampled fields of {name} (channel {channel}). "
+        f"Pass --nuclei with the channel of the nuclear stain, or --centres grid to judge tiles "
+        f"instead of cells."
+    )
+
+
+def _summarise(
+    image: Image,
+    params: CellParams,
+    channels: tuple[str, ...],
+    choice: Any,
+    found: Sequence[Nuclei],
+    intensities: IntensitySurvey,
+) -> PlateSurvey:
+    diameter = median_diameter(found)
+    pixel_size = float(np.mean(image.pixel_size_um)) if image.pixel_size_um else None
+    scale = choose_scale(
+        nuclear_diameter=diameter, pixel_size_um=pixel_size, size=_size(params, diameter)
+    )
+    counts = [len(nuclei.centers) for nuclei in found if len(nuclei.centers)]
+    return PlateSurvey(
+        channels=channels,
+        nuclear=choice.name if choice else None,
+        nuclear_why=choice.why if choice else f"crops are centred on {params.centres}",
+        scale=scale.to_dict(),
+        normalization=intensities.qc().to_dict(),
+        nuclear_diameter=diameter,
+        nuclei_per_field=float(np.median(counts)) if counts else None,
+        pixel_size_um=pixel_size,
+        fields=intensities.fields,
+        warnings=tuple(_warnings(scale, found, intensities.fields)),
+    )
+
+
+def _size(params: CellParams, diameter: float | None) -> str:
+    """Fall back to the paper's 128 px where no nuclei say how large cells are."""
+    return "128px" if params.crop_size == "auto" and diameter is None else params.crop_size
+
+
+def _warnings(scale: CropScale, found: Sequence[Nuclei], fields: int) -> list[str]:
+    warnings = []
+    shown = [neighbours_in_crop(item.centers, size=scale.side_px) for item in found]
+    crowd = float(np.median(np.concatenate(shown))) if any(map(len, shown)) else 0.0
+    if crowd > CROWDED:
+        warnings.append(
+            f"The median crop ({scale.side_px} px) shows {crowd:.0f} cells: verdicts are about "
+            f"small groups, not single cells. Pass a smaller --crop-size, such as 3nuclei."
+        )
+    if fields < MIN_FIELDS:
+        warnings.append(
+            f"Intensities rest on {fields} field(s) only; at least {MIN_FIELDS} make them reliable."
+        )
+    return warnings
