@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field as JsonField
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as JsonField
 
 from omero_hcs.errors import ChannelNotFoundError, InputError, PlateNotFoundError
 
@@ -94,7 +95,9 @@ class Image:
         return tuple(channel.name for channel in self.channels)
 
     def channel(self, name: str) -> Channel:
-        """Find a channel by name (case-insensitive) or by number, counted from 1 ("2", "w2").
+        """Find a channel by name (in any case) or by number, counted from 1 ("2", "w2", "ch2").
+
+        The very name goes before one in other case, a name before a number.
 
         Raises
         ------
@@ -102,11 +105,12 @@ class Image:
             If there is none; the message lists those that are there.
         """
         wanted = name.strip().lower()
-        for channel in self.channels:
-            if channel.name.lower() == wanted:
-                return channel
+        same = [channel for channel in self.channels if channel.name == name]
+        alike = [channel for channel in self.channels if channel.name.strip().lower() == wanted]
+        if same or alike:
+            return (same or alike)[0]
         number = wanted.removeprefix("w").removeprefix("ch")
-        if number.isdigit() and 1 <= int(number) <= len(self.channels):
+        if number.isdecimal() and 1 <= int(number) <= len(self.channels):
             return self.channels[int(number) - 1]
         names = ", ".join(repr(channel.name) for channel in self.channels)
         msg = f"Image {self.name} has no channel {name!r}. It has: {names}. Pass one of these."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ class Table:
         return cls({name: np.concatenate([table[name] for table in full]) for name in names})
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame; a 2-D column becomes one column a feature (`name_0`, ...)."""
+        """Make a pandas DataFrame; a 2-D column becomes one column a feature (`name_0`, ...)."""
         flat: dict[str, Column] = {}
         for name, column in self.columns.items():
             if column.ndim == 1:
@@ -127,7 +128,7 @@ class Table:
         return cls({name: _from_arrow(table.column(name)) for name in table.column_names})
 
     def to_csv(self) -> str:
-        """The table as CSV text with a header line; 2-D columns are not allowed."""
+        """Write the table as CSV text with a header line; 2-D columns are not allowed."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -137,7 +138,9 @@ class Table:
 
 def _to_arrow(arrow: Any, column: Column) -> Any:
     if column.ndim == 1:
-        return arrow.array(column.tolist() if column.dtype.kind == "U" else column)
+        # The type is given for text: a field without cells would else get a column of nulls.
+        is_text = column.dtype.kind == "U"
+        return arrow.array(column.tolist(), arrow.string()) if is_text else arrow.array(column)
     flat = arrow.array(np.ascontiguousarray(column).reshape(-1))
     return arrow.FixedSizeListArray.from_arrays(flat, column.shape[1])
 
@@ -158,21 +161,26 @@ def labels_from_csv(text: str, *, name: str) -> Table:
     ----------
     text : str
         CSV with the columns `LABEL_COLUMNS`. `plate`, `z`, `t`, `user`, `time`, `source` and
-        `object_id` may be left out; so may `well` and `field` where `image` is given, or the reverse.
+        `object_id` may be left out; so may `well` and `field` where `image` is given, or the
+        reverse. `field`, `z` and `t` count from 0.
     name : str
         The file's name, for messages.
 
     Raises
     ------
     LabelError
-        If a needed column is missing or a row cannot be read; every bad row is named.
+        If a needed column is missing, there is no row, or a row cannot be read; every bad row is
+        named.
     """
-    rows = list(csv.DictReader(io.StringIO(text)))
-    header = set(rows[0]) if rows else set()
+    reader = csv.DictReader(io.StringIO(text))
+    rows, header = list(reader), set(reader.fieldnames or ())
     missing = {"y", "x", "label"} - header
     if missing or not header & {"image", "well"}:
         needs = ", ".join(sorted(missing)) or "image (or well and field)"
         msg = f"{name} is no label table: it lacks {needs}. Columns: {', '.join(LABEL_COLUMNS)}."
+        raise LabelError(msg)
+    if not rows:
+        msg = f"{name} has no labels: there is no row below its header. Add one row a label."
         raise LabelError(msg)
     faults: list[str] = []
     parsed = [_label_row(row, f"{name} line {line}", faults) for line, row in enumerate(rows, 2)]
@@ -183,16 +191,23 @@ def labels_from_csv(text: str, *, name: str) -> Table:
 
 def _label_row(row: Mapping[str, str | None], where: str, faults: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {key: (row.get(key) or "").strip() for key in LABEL_COLUMNS}
-    for key, kind, empty in (
-        ("field", int, 0), ("z", int, 0), ("t", int, 0), ("y", float, None), ("x", float, None),
-    ):  # fmt: skip
+    for key in ("field", "z", "t"):
+        text = values[key] or "0"
+        values[key] = int(text) if text.isdecimal() else 0
+        if not text.isdecimal():
+            faults.append(f"{where}: {key} is {text!r}, not a number counted from 0.")
+    for key in ("y", "x"):
         try:
-            values[key] = empty if not values[key] and empty is not None else kind(values[key])
+            number = float(values[key])
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             faults.append(f"{where}: {key} is {values[key]!r}, not a number.")
-            values[key] = 0
+        values[key] = number
     if not values["label"]:
         faults.append(f"{where}: the label is empty.")
+    if not values["image"] and not values["well"]:
+        faults.append(f"{where}: neither image nor well is given.")
     return values
 
 
@@ -252,7 +267,8 @@ class LabelImage:
 class UnitResult:
     """What one unit came to: its cells and field metrics, or the reason why it failed.
 
-    `files` are small pictures for the report (JPEG bytes by name); `labels` are label images by name.
+    `files` are small pictures for the report (JPEG bytes by name); `labels` are label images by
+    name.
     """
 
     unit: str
