@@ -9,6 +9,7 @@ import pytest
 
 from omero_hcs.model import Acquisition, Channel, Field, Image, Plate, StoreSpec, Well
 from omero_hcs.stores.ome_zarr.store import OmeZarrStore
+from omero_hcs.stores.ome_zarr.writer import PlateWriter
 
 CHANNELS = (Channel(0, "GFP", "00FF00"), Channel(1, "DNA", "0000FF"))
 
@@ -29,8 +30,6 @@ def make_pixels(image, seed=0):
 
 def write_plate(path, plate):
     """Write a plate of random pixels; returns them by (well, field, acquisition)."""
-    from omero_hcs.stores.ome_zarr.writer import PlateWriter
-
     written = {}
     with PlateWriter(path, plate) as writer:
         for seed, site in enumerate(plate.sites()):

@@ -19,6 +19,7 @@ from omero_hcs.errors import (
 )
 from omero_hcs.model import Field, ObjectRef, StoreSpec, Well
 from omero_hcs.stores.ome_zarr.store import OmeZarrStore
+from omero_hcs.stores.ome_zarr.writer import PlateWriter
 from omero_hcs.stores.open import open_store
 
 
@@ -62,8 +63,6 @@ def test_focus_picks_one_plane_whichever_channels_are_asked_for(tmp_path, plates
     pixels = np.full((1, 2, 3, 48, 40), 100, np.uint16)
     pixels[0, 0, 1, 10:20, 10:20] = 900  # sharp in GFP at z 1
     pixels[0, 1, 2, ::2, ::2] = 900  # busier in DNA at z 2
-    from omero_hcs.stores.ome_zarr.writer import PlateWriter
-
     plate = plates.plate([Well(0, 0, (Field(0, image),))])
     with PlateWriter(tmp_path / "z.zarr", plate) as writer:
         writer.write_field("A01", 0, None, pixels)
@@ -89,7 +88,7 @@ def test_many_threads_may_read_at_once(rich, plates):
 def test_a_plane_that_is_not_there_is_refused_by_name(rich, plates):
     store, plate = plates.open(rich.path)
     image = next(plate.sites()).image
-    with pytest.raises(ChannelNotFoundError, match="B03 field 1.*no channel number 2.*GFP, DNA"):
+    with pytest.raises(ChannelNotFoundError, match=r"B03 field 1.*no channel number 2.*GFP, DNA"):
         store.read(image, channels=[2])
     with pytest.raises(InputError, match="no z plane 3: it has 3"):
         store.read(image, channels=[0], z=3)
@@ -208,7 +207,7 @@ def test_a_damaged_chunk_is_told_with_image_and_file(small, plates):
 
 def test_an_image_that_is_missing_from_the_copy_is_told_by_name(small, plates):
     (small / "A/01/0/zarr.json").unlink()
-    with pytest.raises(DataError, match="small.zarr/A/01/0 .*copy is incomplete"):
+    with pytest.raises(DataError, match=r"small\.zarr/A/01/0 .*copy is incomplete"):
         plates.open(small)
 
 

@@ -92,16 +92,14 @@ def test_pixels_that_do_not_fit_the_layout_are_refused(tmp_path, two_wells, plat
         pytest.raises(InputError, match="was written already"),
         PlateWriter(tmp_path / "p.zarr", two_wells) as writer,
     ):
-        writer.write_field("A01", 0, None, good)
-        writer.write_field("A1", 0, None, good)
+        for name in ("A01", "A1"):
+            writer.write_field(name, 0, None, good)
     assert contents(tmp_path) == []
 
 
 def test_a_plate_with_a_field_forgotten_is_not_kept(tmp_path, two_wells, plates):
     with (
-        pytest.raises(
-            WriteError, match="1 of 2 fields of plate test plate were not written: A/02/0"
-        ),
+        pytest.raises(WriteError, match="1 of 2 fields of .* were not written: A/02/0"),
         PlateWriter(tmp_path / "p.zarr", two_wells) as writer,
     ):
         writer.write_field("A01", 0, None, plates.pixels(plates.image()))
@@ -109,9 +107,13 @@ def test_a_plate_with_a_field_forgotten_is_not_kept(tmp_path, two_wells, plates)
 
 
 def test_an_interrupt_leaves_nothing(tmp_path, two_wells, plates):
-    with pytest.raises(KeyboardInterrupt), PlateWriter(tmp_path / "p.zarr", two_wells) as writer:
-        writer.write_field("A01", 0, None, plates.pixels(plates.image()))
-        raise KeyboardInterrupt
+    def interrupted():
+        with PlateWriter(tmp_path / "p.zarr", two_wells) as writer:
+            writer.write_field("A01", 0, None, plates.pixels(plates.image()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert contents(tmp_path) == []
 
 
@@ -120,7 +122,7 @@ def test_a_plate_that_is_there_is_replaced_only_when_told_and_when_the_new_one_i
 ):
     target = tmp_path / "p.zarr"
     first = plates.write(target, two_wells)
-    with pytest.raises(WriteError, match="p.zarr is there already.*--overwrite"):
+    with pytest.raises(WriteError, match=r"p\.zarr is there already.*--overwrite"):
         PlateWriter(target, two_wells)
     with pytest.raises(KeyboardInterrupt), PlateWriter(target, two_wells, overwrite=True):
         raise KeyboardInterrupt
