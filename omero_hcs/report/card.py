@@ -10,15 +10,26 @@ from omero_hcs.report.columns import NO_VALUE, is_missing
 
 _MAX_ITEMS = 60
 _LABELS = {
-    "sha256": "sha256",
     "auc": "AUC",
     "f1": "F1",
-    "knn": "kNN",
     "omero_hcs": "omero-hcs",
-    "crop_um": "crop size (µm)",
-    "pixel_size_um": "pixel size (µm)",
+    "side_nuclei": "side (nuclear diameters)",
 }
-_FIRST = ("name", "task", "classes", "channels", "encoder", "weights", "head", "labels", "metrics")
+_FIRST = (
+    "name",
+    "classes",
+    "normal_class",
+    "metrics",
+    "labels",
+    "training",
+    "channels",
+    "nuclear_channel",
+    "crop_scale",
+    "normalization",
+    "recipe",
+    "encoder",
+    "head",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +47,28 @@ def card_entries(card: Mapping[str, Any], *, ordered: bool = True) -> tuple[Entr
     Parameters
     ----------
     card : mapping
-        What a model file says, or a task's parameters: strings, numbers, lists and mappings. A
-        mapping with `value`, `low` and `high` becomes a number with its 95 % interval.
+        What a model file says, or a task's parameters: strings, numbers, lists and mappings.
+        `f1`, `f1_low` and `f1_high` become one number with its 95 % interval, and so does a mapping
+        with `value`, `low` and `high`.
     ordered : bool
         Whether what a reader asks for first (classes, encoder, labels, metrics) comes first.
     """
-    keys = list(card)
+    folded = _fold_intervals(card)
+    keys = list(folded)
     if ordered:
         keys.sort(key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
-    return tuple(_entry(_label(str(key)), card[key]) for key in keys)
+    return tuple(_entry(_label(str(key)), folded[key]) for key in keys)
+
+
+def _fold_intervals(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Join `f1`, `f1_low` and `f1_high` to one value with its interval."""
+    folded = dict(card)
+    for name in card:
+        ends = f"{name}_low", f"{name}_high"
+        if all(end in card for end in ends):
+            low, high = (folded.pop(end) for end in ends)
+            folded[name] = {"value": card[name], "low": low, "high": high}
+    return folded
 
 
 def _label(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from omero_hcs.results import Table
 Kind = Literal["text", "number", "verdict"]
 
 NO_VALUE = "\N{EN DASH}"
+_MICRO = re.compile(r"^u(?=[MmgLl])")
 _HEADERS = {"abnormal_fraction": "Abnormal (%)", "z": "z", "t": "t"}
 _VERDICT_STYLES = {
     "good": {"pass", "passed", "ok", "good", "normal"},
@@ -81,11 +83,11 @@ def show_number(value: float) -> str:
 
 
 def show_dose(dose: Any, unit: Any) -> str:
-    """Show a dose with its unit: "15.6 nM"."""
+    """Show a dose with its unit: "15.6 nM"; a platemap's "uM" becomes "µM"."""
     if is_missing(dose):
         return NO_VALUE
     number = f"{dose:g}" if isinstance(dose, int | float) else str(dose)
-    return number if is_missing(unit) else f"{number} {unit}"
+    return number if is_missing(unit) else f"{number} {_MICRO.sub('µ', str(unit))}"
 
 
 def verdict_style(verdict: str) -> str:
@@ -119,6 +121,8 @@ def _cell(name: str, row: dict[str, Any]) -> ShownCell:
         return ShownCell(NO_VALUE)
     if name == "well":
         return ShownCell(str(value), sort=_well_order(str(value)))
+    if name == "field" and isinstance(value, int):
+        return ShownCell(str(value + 1))
     if name == "dose":
         sort = float(value) if isinstance(value, int | float) else None
         return ShownCell(show_dose(value, row.get("dose_unit")), sort=sort)

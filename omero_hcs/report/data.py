@@ -92,7 +92,8 @@ class ReportData:
         `role`, `cells`, `abnormal_fraction` (0 to 1), `n_<class>`, `verdict`; others are shown too.
         NaN and "" mean that there is no value.
     fields : Table
-        One row a field, failed ones left out. Columns as above, with `image` or `well`, `field`.
+        One row a field, failed ones left out. Columns as above, with `image` or `well`; `field`
+        counts from 0, as everywhere inside, and is shown from 1.
     class_counts : mapping of str to int
         Cells by class, in the model's order.
     abnormal_gallery, normal_gallery : tuple of GalleryItem

@@ -9,6 +9,13 @@ def test_metrics_show_their_interval():
     assert card_entries(card)[0].entries == (Entry("F1", "0.958 (95 % interval 0.930 to 0.977)"),)
 
 
+def test_ends_of_an_interval_beside_their_number_are_joined_to_it():
+    card = {"metrics": {"f1": 0.9, "f1_low": 0.8, "f1_high": None, "labels": 50}}
+    f1, labels = card_entries(card)[0].entries
+    assert f1.text.startswith("0.900 (95 % interval 0.800 to ")
+    assert labels == Entry("labels", "50")
+
+
 def test_nothing_of_a_card_is_lost_or_shown_as_code():
     card = {
         "normalisation": [{"name": "DNA", "low": 8.0}, {"name": "GFP", "low": None}],

@@ -29,6 +29,11 @@ def test_a_dose_has_its_unit_and_sorts_by_number():
     assert [row[0].sort for row in shown.rows] == [0.98, 250.0, None]
 
 
+def test_micro_is_written_as_such_and_fields_count_from_one():
+    table = Table({"dose": np.array([2.5]), "dose_unit": np.array(["uM"]), "field": np.array([0])})
+    assert [cell.text for cell in show_table(table).rows[0]] == ["2.5 µM", "1"]
+
+
 def test_wells_sort_as_on_the_plate():
     cells = _column(Table({"well": np.array(["AA01", "B01", "A10", "A02"])}), "Well")
     order = sorted(cells, key=lambda cell: cell.sort)
