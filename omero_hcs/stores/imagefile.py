@@ -43,7 +43,7 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         for path in folder.iterdir()
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
     )
-    return tuple(sorted(found, key=lambda path: natural_key(path.name)))
+    return tuple(sorted(found, key=lambda path: (natural_key(path.name), path.name)))
 
 
 def read_header(path: Path) -> Header:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from omero_hcs.errors import DataError, FormatVersionError
 from omero_hcs.model import ObjectRef
@@ -136,15 +136,18 @@ def read_manifest(path: Path) -> Manifest:
     FormatVersionError
         If a newer release wrote it.
     DataError
-        If it is damaged.
+        If it is damaged or may not be read.
     """
     try:
         data = json.loads(path.read_bytes())
         _refuse_newer(data, path)
         return Manifest.model_validate(data)
-    except (ValidationError, ValueError) as error:
-        if isinstance(error, FormatVersionError):
-            raise
+    except FormatVersionError:
+        raise
+    except OSError as error:
+        msg = f"The run manifest {path} cannot be read: {error.strerror or error}."
+        raise DataError(msg) from error
+    except ValueError as error:
         msg = (
             f"The run manifest {path} is damaged ({error}). Restore it from a backup, or delete "
             f"the folder {path.parent} by hand: nothing of it can be undone without the manifest."
