@@ -1,0 +1,108 @@
+"""The demonstration: a plate is simulated, a model is taught by 25 + 25 labels, and judges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import f1_score
+
+from omero_hcs.model import parse_well
+from omero_hcs.results import Table
+from omero_hcs.settings import Settings
+from omero_hcs.simulate.design import SimulationSettings
+from omero_hcs.stores.beside import results_root
+from omero_hcs.tasks import apply_qc, train_qc
+from omero_hcs.tasks.base import Progress, no_progress
+from omero_hcs.tasks.driver import RunOutcome, run_task
+from omero_hcs.tasks.simulate import simulate
+from omero_hcs.tasks.truth import ABNORMAL, NORMAL, VISIBLE, draw_labels, match_truth, read_truth
+
+LABELS_EACH = 25
+MATCH_RADIUS_PX = 10.0
+MODEL = "demo"
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """Where everything is, and five lines that say what came out."""
+
+    plate: Path
+    report: str
+    lines: tuple[str, ...]
+
+
+def run_demo(
+    folder: str | Path,
+    settings: Settings,
+    *,
+    simulation: SimulationSettings | None = None,
+    progress: Progress = no_progress,
+) -> DemoOutcome:
+    """Simulate a plate, label 25 + 25 cells from its truth, train, apply, and report.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the plate and its results go; an earlier demonstration there is replaced.
+    settings : Settings
+        Those of the installation.
+    simulation : SimulationSettings, optional
+        96 wells with one field each by default.
+    progress : callable
+        See `tasks.base.Progress`.
+    """
+    simulation = simulation or SimulationSettings(wells=96, fields=1)
+    path = Path(folder) / "plate.zarr"
+    made = simulate(path, simulation, overwrite=True, progress=progress)[0]
+    truth = read_truth(made.truth)
+    rng = np.random.default_rng(simulation.seed)
+    labels = draw_labels(truth, plate="plate", each=LABELS_EACH, rng=rng)
+    (results_root(path) / "labels.csv").write_text(labels.to_csv(), encoding="utf-8")
+    model = train_qc.Params(name=MODEL, output=str(Path(folder) / f"{MODEL}.safetensors"))
+    trained = run_task("train_qc", path, model, settings=settings, again=True, progress=progress)
+    judge = apply_qc.Params(model=trained.places[0])
+    judged = run_task("apply_qc", path, judge, settings=settings, again=True, progress=progress)
+    report = next(place for place in judged.places if place.endswith("report.html"))
+    return DemoOutcome(path, report, _lines(trained, judged, truth, labels))
+
+
+def _lines(trained: RunOutcome, judged: RunOutcome, truth: Table, labels: Table) -> tuple[str, ...]:
+    cells = Table.from_parquet(next(p for p in judged.places if p.endswith("cells.parquet")))
+    summary = judged.summary
+    encoder = trained.summary["encoder"].partition(" ")[0]
+    model = f"{trained.summary['head']} on {encoder}, {trained.summary['labels']}"
+    plate = f"{summary['wells']} wells, {summary['fields']} fields, {summary['cells']} cells"
+    empty = f"{summary['fields without nuclei']} fields have no or too few nuclei"
+    return (
+        f"model: {model}, held-out F1 {trained.summary['f1']}",
+        f"plate: {plate}, crop {summary['crop']}",
+        f"verdict: {summary['abnormal']} of the cells look abnormal; {empty}",
+        _against_truth(cells, truth, labels),
+        _worst_wells(judged),
+    )
+
+
+def _against_truth(cells: Table, truth: Table, labels: Table) -> str:
+    """Compare verdicts with the truth, over cells of which no label was given."""
+    rows = match_truth(cells, truth, radius=MATCH_RADIUS_PX)
+    taught = match_truth(cells, labels, radius=MATCH_RADIUS_PX) >= 0
+    known = (rows >= 0) & ~taught & (cells["centre"] != "tile")
+    actual, severity = truth["label"][rows] != NORMAL, truth["severity"][rows]
+    clear = known & (~actual | (severity >= VISIBLE))
+    score = f1_score(actual[clear], cells["class"][clear] == ABNORMAL, average="weighted")
+    return (
+        f"against the truth: F1 {score:.3f} over {int(clear.sum())} cells that are normal or "
+        f"visibly abnormal (severity {VISIBLE:.2f} and more)"
+    )
+
+
+def _worst_wells(judged: RunOutcome) -> str:
+    wells = Table.from_parquet(next(p for p in judged.places if p.endswith("wells.parquet")))
+    fractions = np.nan_to_num(wells["abnormal_fraction"], nan=-1.0)
+    worst = sorted(
+        np.argsort(-fractions, kind="stable")[:5], key=lambda i: parse_well(wells["well"][i])
+    )
+    shown = ", ".join(f"{wells['well'][index]} {fractions[index]:.0%}" for index in worst)
+    return f"worst wells: {shown}"
