@@ -189,18 +189,18 @@ def find_gaps(
     missing = sorted(expected - positions)
     warnings = []
     if missing:
-        source = "of the platemap have" if treatments else "between the imaged ones have"
-        warnings.append(f"{len(missing)} wells {source} no images: {_listed(missing)}.")
+        where = "in the platemap" if treatments else "between the imaged wells"
+        warnings.append(f"No images of {_count(missing, 'well')} {where}: {_listed(missing)}.")
     unknown = sorted(positions - treatments.keys()) if treatments else []
     if unknown:
         warnings.append(
-            f"{len(unknown)} wells with images are not in the platemap: {_listed(unknown)}."
+            f"Not in the platemap: {_count(unknown, 'well')} with images: {_listed(unknown)}."
         )
     warnings += _missing_fields(arrangement)
     if arrangement.unmatched:
         shown = ", ".join(arrangement.unmatched[:3])
-        count = len(arrangement.unmatched)
-        warnings.append(f"{count} image files do not match the pattern and are left out: {shown}.")
+        count = _count(arrangement.unmatched, "image file")
+        warnings.append(f"Left out, because of the pattern: {count}, such as {shown}.")
     return tuple(well_name(*at) for at in missing), tuple(warnings)
 
 
@@ -294,7 +294,11 @@ def _missing_fields(arrangement: Arrangement) -> list[str]:
         return []
     more = f" and {len(lost) - _NAMES_SHOWN} more" if len(lost) > _NAMES_SHOWN else ""
     shown = ", ".join(lost[:_NAMES_SHOWN])
-    return [f"{len(lost)} fields that other wells have are not there: {shown}{more}."]
+    return [f"No images of {_count(lost, 'field')} that other wells have: {shown}{more}."]
+
+
+def _count(items: Sequence[object], noun: str) -> str:
+    return f"1 {noun}" if len(items) == 1 else f"{len(items)} {noun}s"
 
 
 def _listed(positions: Sequence[Position]) -> str:

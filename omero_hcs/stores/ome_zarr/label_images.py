@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ import zarr
 from numpy.typing import NDArray
 
 from omero_hcs import lazy
-from omero_hcs.errors import DataError, ImageNotFoundError, InputError, WriteError
+from omero_hcs.errors import DataError, InputError, WriteError
+from omero_hcs.model import Image
 from omero_hcs.results import LabelImage, Results
 from omero_hcs.stores.contents import told
 from omero_hcs.stores.ome_zarr.documents import read_group
 from omero_hcs.stores.ome_zarr.layout import locate_pixels
 from omero_hcs.stores.ome_zarr.treatments import ATTRIBUTE_KEY
+from omero_hcs.stores.planes import choose_label_image
 
 ENTRY_KIND = "ngff-label"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -98,7 +101,9 @@ class LabelFolder:
                 _write_label(label, place, run_id)
         return tuple(kept)
 
-    def read(self, folder: Path, *, name: str | None, z: int, t: int) -> NDArray[np.integer[Any]]:
+    def read(
+        self, image: Image, folder: Path, *, name: str | None, z: int, t: int
+    ) -> NDArray[np.integer[Any]]:
         """One label image of the image in a folder, shape (Y, X).
 
         Raises
@@ -106,8 +111,10 @@ class LabelFolder:
         ImageNotFoundError
             If there is none of that name, or several; the message lists them.
         """
-        place = folder / "labels" / _choose(folder, name)
-        pixels = locate_pixels(place)
+        names = _names(folder)
+        if name not in names:
+            names = {item: place for item, place in names.items() if item == place.name}
+        pixels = locate_pixels(choose_label_image(names, image, name))
         at: dict[str, Any] = {"t": t, "z": z, "c": 0}
         array = zarr.open_array(pixels.folder, mode="r")
         found: NDArray[np.integer[Any]] = np.asarray(
@@ -156,10 +163,12 @@ def _check_shape(folder: Path, planes: Sequence[LabelImage]) -> None:
 
 def _write_label(label: PlannedLabel, place: Path, run_id: str) -> None:
     container = lazy.load("ngio:open_ome_zarr_container", extra="disk")(label.folder)
-    if label.name in _listed(place.parent):
+    if label.name in _listed(place.parent) and _stored_mark(place):
         stored = container.get_label(label.name)
     else:
-        stored = container.derive_label(label.name, dtype="uint32", overwrite=place.is_dir())
+        _unlist(place)
+        shutil.rmtree(place, ignore_errors=True)
+        stored = container.derive_label(label.name, dtype="uint32")
     # Marked as begun before a pixel is there: what a crash leaves is known to be ours.
     _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": None})
     pixels = locate_pixels(place)
@@ -216,22 +225,13 @@ def _unlist(place: Path) -> None:
         group.attrs["labels"] = left
 
 
-def _choose(folder: Path, name: str | None) -> str:
-    names = _listed(folder / "labels")
-    if name is None:
-        fitting = names
-    elif name in names:
-        fitting = [name]
-    else:
-        marks = {item: _stored_mark(folder / "labels" / item) for item in names}
-        fitting = [item for item, mark in marks.items() if mark and mark.get("name") == name]
-    if len(fitting) == 1:
-        return fitting[0]
-    wanted = "label image" if name is None else f"label image named {name!r}"
-    count = "several" if fitting else "no"
-    there = f"It has: {', '.join(names)}." if names else "It has none."
-    msg = f"{folder} has {count} {wanted}. {there}"
-    raise ImageNotFoundError(msg)
+def _names(folder: Path) -> dict[str, Path]:
+    """Labels of an image by their names on disk, and by a task's name where only one has it."""
+    labels = folder / "labels"
+    on_disk = {name: labels / name for name in _listed(labels)}
+    marks = [(str((_stored_mark(place) or {}).get("name")), place) for place in on_disk.values()]
+    counts = Counter(name for name, _ in marks)
+    return {name: place for name, place in marks if counts[name] == 1} | on_disk
 
 
 @contextmanager

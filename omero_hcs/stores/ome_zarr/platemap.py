@@ -169,7 +169,5 @@ def _role(text: str | None) -> Role | None:
     for role, words in _ROLES.items():
         if plain in words:
             return role
-    msg = (
-        f"the role is {text!r}. Roles are negative_control, positive_control, treatment and empty."
-    )
+    msg = f"the role is {text!r}. Roles are: {', '.join(_ROLES)}."
     raise InputError(msg)

@@ -13,10 +13,8 @@ from zarr.errors import BaseZarrError
 
 from omero_hcs import lazy
 from omero_hcs.errors import (
-    ChannelNotFoundError,
     DataError,
     ImageNotFoundError,
-    InputError,
     PlateNotFoundError,
 )
 from omero_hcs.model import Image, ImageSet, ObjectRef, Plate, StoreSpec, ZChoice
@@ -24,8 +22,9 @@ from omero_hcs.results import Results, Table, WriteReport
 from omero_hcs.stores.base import ImageArray, LabelSource
 from omero_hcs.stores.beside import ResultsFolder, results_root
 from omero_hcs.stores.ome_zarr.documents import read_group
-from omero_hcs.stores.ome_zarr.label_images import LabelFolder
+from omero_hcs.stores.ome_zarr.label_images import ENTRY_KIND, LabelFolder
 from omero_hcs.stores.ome_zarr.layout import Pixels, locate_pixels, read_image, read_plate
+from omero_hcs.stores.planes import check_request
 
 
 class OmeZarrStore:
@@ -119,7 +118,7 @@ class OmeZarrStore:
         DataError
             If the pixels cannot be read; the message names the image and the file.
         """
-        _check_planes(image, channels, z, t)
+        check_request(image, channels=channels, z=z, t=t)
         if z == "focus" and image.size_z > 1:
             stack = self._read_stack(image, [0, *channels], z=None, t=t)
             return _project(stack, z)[1:]
@@ -147,7 +146,7 @@ class OmeZarrStore:
         ImageNotFoundError
             If there is none of that name, or several; the message lists them.
         """
-        return self._label_images.read(self._folder(image), name=name, z=z, t=t)
+        return self._label_images.read(image, self._folder(image), name=name, z=z, t=t)
 
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """Read what users labelled from a `labels.csv`."""
@@ -165,7 +164,10 @@ class OmeZarrStore:
         entries = [label.entry for label in planned]
         report = self._results.write(results, extra_entries=entries)
         kept = self._label_images.write(planned, run_id=results.run_id)
-        return WriteReport(report.run_id, report.counts, report.places, (*report.kept, *kept))
+        counts = dict(report.counts)
+        if planned:
+            counts[ENTRY_KIND] = len(planned) - len(kept)
+        return WriteReport(report.run_id, counts, report.places, (*report.kept, *kept))
 
     def runs(self, target: ObjectRef) -> tuple[dict[str, Any], ...]:
         """Manifests of the runs whose results are beside the plate, oldest first."""
@@ -233,19 +235,3 @@ def _select(pixels: Pixels, channels: list[int], z: int | None, t: int) -> NDArr
 def _project(stack: NDArray[Any], z: ZChoice) -> ImageArray:
     projected: ImageArray = lazy.load("omero_hcs.imaging.focus:project")(stack, z)
     return projected
-
-
-def _check_planes(image: Image, channels: Sequence[int], z: ZChoice, t: int) -> None:
-    for index in channels:
-        if not 0 <= index < len(image.channels):
-            msg = (
-                f"{image.name} has no channel number {index} (counted from 0). It has "
-                f"{len(image.channels)}: {', '.join(image.channel_names)}."
-            )
-            raise ChannelNotFoundError(msg)
-    if isinstance(z, int) and not 0 <= z < image.size_z:
-        msg = f"{image.name} has no z plane {z}: it has {image.size_z}, counted from 0."
-        raise InputError(msg)
-    if not 0 <= t < image.size_t:
-        msg = f"{image.name} has no time point {t}: it has {image.size_t}, counted from 0."
-        raise InputError(msg)

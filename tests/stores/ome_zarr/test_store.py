@@ -88,11 +88,11 @@ def test_many_threads_may_read_at_once(rich, plates):
 def test_a_plane_that_is_not_there_is_refused_by_name(rich, plates):
     store, plate = plates.open(rich.path)
     image = next(plate.sites()).image
-    with pytest.raises(ChannelNotFoundError, match=r"B03 field 1.*no channel number 2.*GFP, DNA"):
+    with pytest.raises(ChannelNotFoundError, match=r"B03 field 1.*index 2.*0: GFP, 1: DNA"):
         store.read(image, channels=[2])
-    with pytest.raises(InputError, match="no z plane 3: it has 3"):
+    with pytest.raises(InputError, match="no z plane 3: z goes from 0 to 2"):
         store.read(image, channels=[0], z=3)
-    with pytest.raises(InputError, match="no time point 2: it has 2"):
+    with pytest.raises(InputError, match="no time point 2: t goes from 0 to 1"):
         store.read(image, channels=[0], t=2)
 
 
