@@ -12,7 +12,7 @@ from scipy import ndimage
 from omero_hcs.errors import InputError
 from omero_hcs.imaging.arrays import CenterArray, LabelArray, MaskArray, PlaneArray
 from omero_hcs.imaging.levels import as_float, background_level, noise_sigma
-from omero_hcs.imaging.split import split_touching
+from omero_hcs.imaging.split import largest, means, split_touching
 
 _Float = NDArray[np.float32]
 
@@ -20,8 +20,10 @@ _FIRST_SCALE = 12.0
 _MIN_DIAMETER, _MAX_DIAMETER = 5.0, 400.0
 _SIGNIFICANT = 5.0
 _HALF = 0.55
-_MIN_AREA, _MIN_BRIGHTNESS = 0.2, 0.12
+_MIN_AREA, _MIN_AREA_RIM, _MIN_WIDTH = 0.2, 0.06, 0.36
+_MIN_BRIGHTNESS, _MIN_SET_OFF, _DARK, _MAX_AROUND = 0.12, 0.2, 0.25, 0.6
 _OPENING = 6.0
+_MAX_OF_FIELD = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,9 +149,8 @@ def _first_diameter(values: _Float) -> float | None:
     pieces, count = ndimage.label(_mask(contrast, noise, _FIRST_SCALE))
     if count == 0:
         return None
-    inscribed = 2.0 * ndimage.maximum(
-        ndimage.distance_transform_edt(pieces), pieces, np.arange(1, count + 1)
-    )
+    depth = ndimage.distance_transform_edt(pieces)
+    inscribed = 2.0 * largest(depth, pieces)[1:]
     area = np.bincount(pieces.ravel())[1:]
     keep = inscribed >= _MIN_DIAMETER * 0.8
     if not keep.any():
@@ -196,20 +197,42 @@ def _mask(contrast: _Float, noise: float, scale: float) -> MaskArray:
 
 def _labels(values: _Float, scale: float) -> LabelArray:
     contrast, noise = _contrast(values, scale)
-    labels = split_touching(_mask(contrast, noise, scale), contrast, scale)
-    return _without_specks(labels, contrast, scale)
-
-
-def _without_specks(labels: LabelArray, contrast: _Float, scale: float) -> LabelArray:
-    """Drop what is too small or too dim to be a nucleus, and number the rest from 1."""
-    flat = labels.ravel()
-    area = np.bincount(flat, minlength=1)
-    total = np.bincount(flat, weights=contrast.ravel(), minlength=1)
-    mean = total / np.maximum(area, 1)
-    keep = area >= _MIN_AREA * np.pi / 4 * scale**2
-    keep[0] = False
-    if keep.any():
-        keep &= mean >= _MIN_BRIGHTNESS * np.median(mean[keep])
+    labels, depth = split_touching(_mask(contrast, noise, scale), contrast, scale)
+    keep = _nuclear(labels, depth, contrast, scale)
     numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     kept: LabelArray = numbers[labels]
     return kept
+
+
+def _nuclear(labels: LabelArray, depth: _Float, contrast: _Float, scale: float) -> MaskArray:
+    """Which labels are nuclei: large, wide, bright and well set off enough; label 0 is not.
+
+    At the border a sliver of a nucleus is enough.
+    """
+    area = np.bincount(labels.ravel(), minlength=1)
+    count = len(area)
+    rim = np.zeros(count, dtype=np.bool_)
+    rim[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    least = np.where(rim, _MIN_AREA_RIM, _MIN_AREA) * np.pi / 4 * scale**2
+    most = np.pi / 4 * (_MAX_OF_FIELD * min(labels.shape)) ** 2
+    keep: MaskArray = (area >= least) & (area <= most)
+    keep &= rim | (2 * largest(depth, labels) >= _MIN_WIDTH * scale)
+    keep[0] = False
+    if not keep.any():
+        return keep
+    mean = means(contrast, labels)
+    around = means(contrast, _ring(labels, scale))
+    around = np.pad(around, (0, count - len(around)))
+    set_off = mean - around
+    clear = (set_off >= _MIN_SET_OFF * np.median(set_off[keep])) | (around <= _DARK * mean)
+    bright = mean >= _MIN_BRIGHTNESS * np.median(mean[keep])
+    keep &= bright & clear & (around <= _MAX_AROUND * mean)
+    return keep
+
+
+def _ring(labels: LabelArray, scale: float) -> LabelArray:
+    """Background around each object, from 5 to 35 % of a diameter away, with its label."""
+    away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    ring = (away > 0.05 * scale) & (away <= 0.35 * scale)
+    found: LabelArray = np.where(ring, labels[tuple(nearest)], 0)
+    return found

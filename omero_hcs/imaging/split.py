@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from omero_hcs.imaging.arrays import LabelArray, MaskArray
 _Float = NDArray[np.float32]
 
 _NECK = 0.80
-_VALLEY = 0.70
+_VALLEY = 0.80
+_OPENING, _SMOOTH, _PEAK = 0.10, 0.05, 0.15
 
 
-def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> LabelArray:
+def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> tuple[LabelArray, _Float]:
     """Label the nuclei of a mask.
 
     Parameters
@@ -31,21 +33,46 @@ def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> LabelArra
 
     Returns
     -------
-    array, shape (Y, X), int32
-        Labels with gaps; 0 is background.
+    labels : array, shape (Y, X), int32
+        With gaps between the numbers; 0 is background.
+    depth : array, shape (Y, X), float32
+        Distance to the edge of the mask, in pixels.
     """
-    if not mask.any():
-        return np.zeros(mask.shape, dtype=np.int32)
-    depth = ndimage.distance_transform_edt(mask).astype(np.float32)
-    depth = ndimage.gaussian_filter(depth, 0.05 * scale)
-    basins = _basins(mask, depth, scale)
-    merged = _merged(basins, depth, contrast)
-    labels: LabelArray = merged[basins]
-    return labels
+    opened, depth = _opened(mask, _OPENING * scale)
+    if not opened.any():
+        return np.zeros(mask.shape, dtype=np.int32), depth
+    smooth = ndimage.gaussian_filter(depth, _SMOOTH * scale)
+    basins = _basins(opened, smooth, scale)
+    labels: LabelArray = _merged(basins, smooth, contrast)[basins]
+    return labels, depth
+
+
+def _opened(mask: MaskArray, radius: float) -> tuple[MaskArray, _Float]:
+    """Mask without what is thinner than a disc, and the distance to its edge."""
+    core = ndimage.distance_transform_edt(mask) > radius
+    if not core.any():
+        return core, np.zeros(mask.shape, dtype=np.float32)
+    opened = mask & (ndimage.distance_transform_edt(~core) <= radius)
+    return opened, ndimage.distance_transform_edt(opened).astype(np.float32)
+
+
+def largest(values: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float32]:
+    """Largest value within each label, from 0 on (which stays 0): shape (largest label + 1,)."""
+    inside = np.flatnonzero(labels)
+    found = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.float32)
+    np.maximum.at(found, labels.ravel()[inside], values.ravel()[inside].astype(np.float32))
+    return found
+
+
+def means(values: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean value within each label, from 0 on: shape (largest label + 1,)."""
+    flat = labels.ravel()
+    total = np.bincount(flat, weights=values.ravel(), minlength=1)
+    return total / np.maximum(np.bincount(flat, minlength=1), 1)
 
 
 def _basins(mask: MaskArray, depth: _Float, scale: float) -> LabelArray:
-    width = max(3, 2 * int(0.15 * scale) + 1)
+    width = max(3, 2 * int(_PEAK * scale) + 1)
     peaks = (depth == ndimage.maximum_filter(depth, width)) & mask
     markers, _ = ndimage.label(peaks, structure=np.ones((3, 3)))
     basins: LabelArray = watershed(-depth, markers, mask=mask).astype(np.int32)
@@ -65,9 +92,8 @@ class _Borders:
 def _merged(basins: LabelArray, depth: _Float, contrast: _Float) -> NDArray[np.int32]:
     """Give every basin its label; basins without a neck or a valley between them share one."""
     count = int(basins.max()) + 1
-    index = np.arange(count)
-    peak = ndimage.maximum(depth, basins, index)
-    bright = ndimage.mean(contrast, basins, index)
+    peak = largest(depth, basins)
+    bright = means(contrast, basins)
     owner = np.arange(count, dtype=np.int32)
     borders = _borders(basins, depth, contrast)
     for place in np.argsort(-borders.depth, kind="stable"):
