@@ -70,7 +70,7 @@ def color_note(names: Sequence[str], colors: Sequence[str | None] | None = None)
         As for `crop_to_rgb`.
     """
     if len(names) == 1:
-        return f"{names[0]} in grey"
+        return "grey" if names[0].lower() in ("grey", "gray") else f"{names[0]} in grey"
     shown = _channel_colors(len(names), colors)
     pairs = [
         f"{name} {_COLOR_NAMES.get(color, '#' + color)}"

@@ -323,7 +323,9 @@ def _draw_legend(
 
 def _draw_title(figure: Figure, layout: HeatmapLayout, title: str) -> None:
     letters = int(layout.width * 8.5)
-    lines = textwrap.wrap(_drawable(title), letters, max_lines=2, placeholder=" …")
+    lines = textwrap.wrap(_drawable(title), letters)
+    if len(lines) > 2:
+        lines = [lines[0], lines[1][: letters - 2] + " …"]
     figure.text(
         0.5, 1 - 0.3 / layout.height, "\n".join(lines), ha="center", va="center", fontsize=12,
         fontweight="bold", color="#111111", parse_math=False,

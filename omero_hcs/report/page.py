@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from omero_hcs.report.card import card_entries
 from omero_hcs.report.columns import ShownTable, show_table
@@ -67,8 +66,8 @@ def render_report(data: ReportData) -> bytes:
     page = environment.get_template("report.html.j2").render(
         data=data,
         policy=_policy(script),
-        script=Markup(script),  # noqa: S704  (ours, from the package)
-        style=Markup(_source(environment, "style.css")),  # noqa: S704  (ours, from the package)
+        script=script,
+        style=_source(environment, "style.css"),
         headline=headline(data),
         has_cells=totals(data).cells > 0 or bool(data.abnormal_gallery or data.normal_gallery),
         plate=plate_view(data),

@@ -46,6 +46,11 @@ def test_more_than_three_channels_show_the_first_three_and_say_so():
     assert color_note(names) == "DNA cyan, ER magenta, AGP yellow; not shown: Mito, RNA"
 
 
+@pytest.mark.parametrize(("name", "note"), [("DNA", "DNA in grey"), ("Grey", "grey")])
+def test_the_colour_of_one_channel_is_said(name, note):
+    assert color_note([name]) == note
+
+
 def test_channels_add_up_without_overflow():
     crop = np.full((3, 8, 8), 2.0)
     crop[:, 0, 0] = np.nan
