@@ -118,7 +118,7 @@ class Table:
         """Write as parquet; a 2-D column becomes a fixed-size list column."""
         arrow = lazy.load("pyarrow", extra="disk")
         arrays = {name: _to_arrow(arrow, column) for name, column in self.columns.items()}
-        lazy.load("pyarrow.parquet:write_table")(arrow.table(arrays), str(path))
+        lazy.load("pyarrow.parquet:write_table", extra="disk")(arrow.table(arrays), str(path))
 
     @classmethod
     def from_parquet(cls, source: Path | str | bytes) -> Table:
