@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+# mkdocs-material prints an advertisement otherwise.
+export NO_MKDOCS_2_WARNING := 1
 CODE := omero_hcs tests tools benchmarks docs
 
 .PHONY: help setup demo test test-all lint format docs bench release clean

@@ -70,10 +70,19 @@ def pages_to_run():
 def commands(code):
     """Every `omero-hcs ...` of a shell block, as words."""
     for line in code.replace("\\\n", " ").splitlines():
-        for part in re.split(r"[|;&]+|\$\(", line):
-            words = shlex.split(part.removeprefix("$ ").rstrip(")"), comments=True)
-            if "omero-hcs" in words:
-                yield words[words.index("omero-hcs") + 1 :]
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = None
+        for word in lexer:
+            if word == "omero-hcs":
+                words = []
+            elif words is not None and not set(word) <= set("();<>|&"):
+                words.append(word)
+            elif words is not None:
+                yield words
+                words = None
+        if words is not None:
+            yield words
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
@@ -110,7 +119,7 @@ def test_python_is_well_formed_and_imports_what_exists(block):
             assert missing == [], f"{node.module} has no {missing}"
 
 
-@pytest.mark.parametrize("page", pages_to_run())
+@pytest.mark.parametrize("page", list(pages_to_run()))
 def test_marked_blocks_run(page, tmp_path):
     environment = {
         **os.environ,
