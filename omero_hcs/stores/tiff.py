@@ -2,7 +2,8 @@
 
 Axes come from the file where it names them. Pages without a name are z planes (or, where z is
 named, times). RGB is three channels; an alpha channel is dropped. A palette is a look-up table of
-the display, as ImageJ saves it: the values are the pixels. Only the first series is read.
+the display, as ImageJ saves it: the values are the pixels. Only the first series is read. A file
+of an OME-TIFF set is read as itself: tifffile would give the whole set for every one of its files.
 """
 
 from __future__ import annotations
@@ -116,6 +117,8 @@ def _open(path: Path) -> Iterator[Any]:
     logger.addHandler(damage)
     try:
         with tifffile.TiffFile(path) as tiff:
+            alone = len(_ome_files(tiff)) < 2
+        with tifffile.TiffFile(path, is_ome=None if alone else False) as tiff:
             if not tiff.series:
                 msg = "it has no image"
                 raise ValueError(msg)
@@ -126,6 +129,11 @@ def _open(path: Path) -> Iterator[Any]:
             yield tiff
     finally:
         logger.removeHandler(damage)
+
+
+def _ome_files(tiff: Any) -> set[str]:
+    """Names of the files that the OME-XML of a file spreads its pixels over."""
+    return set(re.findall(r'<UUID\b[^>]*\bFileName="([^"]+)"', tiff.pages.first.description))
 
 
 def _check_whole(tiff: Any, path: Path) -> None:
@@ -155,6 +163,13 @@ def _places(tiff: Any) -> NDArray[np.intp]:
     unknown = [axis for axis in axes if axis not in "TCZ"]
     free = [axis for axis in "ZT" if axis not in axes]
     named = axes.replace(unknown[0], free[0]) if unknown and free else axes
+    if unknown and len(_ome_files(tiff)) > 1:
+        msg = (
+            f"{tiff.filehandle.path} has {shape[0]} planes of a set of OME-TIFF files that is only "
+            "whole together. Save each image of the set as one file, or convert it with "
+            "bioformats2raw."
+        )
+        raise DataError(msg)
     if len(unknown) > 1 or set(named) - set("TCZ"):
         msg = (
             f"The axes of {tiff.filehandle.path} are {series.axes} of sizes {series.shape}: they "
@@ -216,16 +231,16 @@ def _names(tiff: Any, pages: int, samples: int) -> tuple[str, ...]:
 
 def _ome_pixels(tiff: Any) -> dict[str, Any]:
     """Attributes of the first image's pixels in OME-XML; empty where there is none."""
-    if not tiff.is_ome:
+    if not tiff.pages.first.is_ome:
         return {}
-    image = tifffile.xml2dict(tiff.ome_metadata).get("OME", {}).get("Image", {})
+    image = tifffile.xml2dict(tiff.pages.first.description).get("OME", {}).get("Image", {})
     image = image[0] if isinstance(image, (list, tuple)) else image
     pixels: dict[str, Any] = image.get("Pixels", {})
     return pixels
 
 
 def _ome_channels(tiff: Any) -> list[dict[str, Any]]:
-    channels = _ome_pixels(tiff).get("Channel", [])
+    channels = _ome_pixels(tiff).get("Channel", []) if tiff.is_ome else []
     return [channels] if isinstance(channels, dict) else list(channels)
 
 

@@ -215,6 +215,49 @@ class TestTiffAxes:
         assert images(folder)[0].channel_names == names
 
 
+OME_SET = """<?xml version="1.0" encoding="UTF-8"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{file}">
+<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16"
+ SizeX="30" SizeY="20" SizeC="2" SizeZ="{z}" SizeT="1"
+ PhysicalSizeX="0.5" PhysicalSizeXUnit="um" PhysicalSizeY="0.5" PhysicalSizeYUnit="um">
+<Channel ID="Channel:0:0" Name="DAPI"/><Channel ID="Channel:0:1" Name="GFP"/>
+<TiffData FirstC="0" PlaneCount="{z}"><UUID FileName="0.ome.tif">urn:uuid:0</UUID></TiffData>
+<TiffData FirstC="1" PlaneCount="{z}"><UUID FileName="1.ome.tif">urn:uuid:1</UUID></TiffData>
+</Pixels></Image></OME>"""
+
+
+class TestOmeSets:
+    def put(self, folder, planes):
+        for file in range(2):
+            tifffile.imwrite(
+                folder / f"{file}.ome.tif",
+                STACK[file, :planes, 0],
+                description=OME_SET.format(file=file, z=planes),
+                metadata=None,
+                photometric="minisblack",
+            )
+
+    def test_a_file_of_a_set_is_read_as_itself(self, folder):
+        """Tifffile gives the pixels of the whole set for each of its files."""
+        self.put(folder, 1)
+        first, second = images(folder)
+        assert len(first.channels) == len(second.channels) == 1
+        assert second.pixel_size_um == (0.5, 0.5)
+        read = opened(folder).read(second, channels=[0])
+        np.testing.assert_array_equal(read[0], STACK[1, 0, 0])
+
+    def test_planes_of_a_set_that_only_the_set_can_name_are_refused(self, folder):
+        self.put(folder, 3)
+        with pytest.raises(DataError, match=r"0\.ome\.tif has 3 planes of a set of OME-TIFF"):
+            images(folder)
+
+    def test_a_renamed_file_keeps_its_axes(self, folder):
+        tifffile.imwrite(folder / "a.ome.tif", STACK, metadata={"axes": "TZCYX"})
+        (folder / "a.ome.tif").rename(folder / "renamed.tif")
+        (image,) = images(folder)
+        assert (image.size_t, image.size_z, len(image.channels)) == (2, 3, 2)
+
+
 class TestPixelSize:
     @pytest.mark.parametrize(
         ("settings", "size"),
