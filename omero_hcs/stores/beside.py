@@ -164,7 +164,7 @@ class ResultsFolder:
         Returns
         -------
         WriteReport
-            Counts of what was removed; `kept` lists what a user changed since.
+            Counts of what was listed and is gone; `kept` lists what a user changed since.
 
         Raises
         ------
