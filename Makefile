@@ -38,7 +38,7 @@ format: setup  ## let ruff mend what it can
 
 docs: setup  ## the documentation as a site, in site/
 	@$(BIN)/mkdocs build --strict --quiet
-	@echo "Open site/index.html"
+	@echo "Open site/index.html, or for a search: python3 -m http.server --directory site"
 
 bench: setup  ## measure: benchmarks/results/*.json and docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py

@@ -6,6 +6,7 @@ A page asks with a line ``<!-- generated: KIND ARGUMENT -->``; the kinds are in 
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import click
 from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 80
 MARKER = re.compile(r"^<!-- generated: (\w+) ?(\S*) -->$", re.MULTILINE)
 
 
@@ -34,17 +36,16 @@ def command_line(entry: str) -> str:
     """Return the help of every command, as click prints it."""
     parts = []
     for path, context in contexts(load(entry), "omero-hcs"):
-        level = "##" if " " not in path or path.count(" ") == 1 else "###"
+        level = "##" if path.count(" ") < 2 else "###"
         parts.append(f"{level} `{path}`\n\n```text\n{context.get_help()}\n```\n")
     return "\n".join(parts)
 
 
 def contexts(command: click.Command, path: str, parent: Any = None) -> Iterator[tuple[str, Any]]:
     """Walk a command and its subcommands: (name on the command line, click's context)."""
-    context = click.Context(
-        command, info_name=path.rsplit(maxsplit=1)[-1], parent=parent, terminal_width=96
-    )
-    context.max_content_width = 96
+    name = path.rsplit(maxsplit=1)[-1]
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield path, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -57,11 +58,15 @@ def model_table(entry: str) -> str:
     """Return the fields of a pydantic model as a table: name, type, default, meaning."""
     model: type[BaseModel] = load(entry)
     properties = model.model_json_schema()["properties"]
-    lines = ["| name | type | default | meaning |", "|---|---|---|---|"]
+    columns = ["name", "type", "default", "meaning"]
+    if not any("description" in schema for schema in properties.values()):
+        columns.remove("meaning")
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for name, schema in properties.items():
-        default = f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
-        meaning = schema.get("description", "")
-        lines.append(f"| `{name}` | {type_name(schema)} | {default} | {meaning} |")
+        given = schema.get("default")
+        default = "" if given is None else f"`{json.dumps(given)}`"
+        cells = [f"`{name}`", type_name(schema), default, schema.get("description", "")]
+        lines.append(f"| {' | '.join(cells[: len(columns)])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -87,14 +92,18 @@ def json_schema(entry: str) -> str:
     model: type[BaseModel] = load(entry)
     schema = json.dumps(model.model_json_schema(), indent=2)
     indented = "\n".join(f"    {line}" for line in ["```json", *schema.splitlines(), "```"])
-    return f'{model_table(entry)}\n??? note "JSON schema of {model.__name__}"\n\n{indented}\n'
+    return (
+        f"{inspect.getdoc(model)}\n\n{model_table(entry)}\n"
+        f'??? note "JSON schema of {model.__name__}"\n\n{indented}\n'
+    )
 
 
 def every_task(_: str) -> str:
     """Return the parameters of every task."""
     parts = []
     for name, module in load("omero_hcs.tasks.base:TASKS").items():
-        parts.append(f"## `{name}`\n\n{model_table(f'{module}:Params')}")
+        about = inspect.getdoc(load(f"{module}:Params"))
+        parts.append(f"## `{name}`\n\n{about}\n\n{model_table(f'{module}:Params')}")
     return "\n".join(parts)
 
 
