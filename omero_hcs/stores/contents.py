@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 from collections import Counter
@@ -135,7 +136,8 @@ def told(path: Path, need: int = 0) -> Iterator[None]:
     except HcsError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        # By its number: pyarrow puts a text of its own into strerror.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         msg = f"Cannot write {path}: {reason}.{_mend(error.errno, path, need)}"
         raise WriteError(msg) from error
 
@@ -145,8 +147,8 @@ def _mend(code: int | None, path: Path, need: int) -> str:
         there = next(parent for parent in path.absolute().parents if parent.is_dir())
         free = shutil.disk_usage(there).free
         return (
-            f" It needs about {max(need, 1) / 1e6:.3g} MB, and {free / 1e6:.3g} MB are free in "
-            f"{there}. Make room there, then start the same command again: what was done is kept."
+            f" It needs about {max(need, 1) / 1e6:.3g} MB, and {free / 1e6:.3g} MB are free on "
+            "that disk. Make room there, then start the same command again: what was done is kept."
         )
     if code in _NOT_ALLOWED:
         return (

@@ -204,7 +204,7 @@ class TestFullDisk:
             pytest.skip("mounting a small disk needs root")
         try:
             folder = ResultsFolder(disk / "tiny.hcs")
-            with pytest.raises(WriteError, match=r"No space left on device.* MB are free in"):
+            with pytest.raises(WriteError, match=r"No space left on device.* MB are free on"):
                 folder.write(results(tables={"cells": self.BIG}))
             assert list(disk.iterdir()) == []
         finally:
