@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from omero_hcs.model import Plate
-from omero_hcs.simulate.cells import Cells, FloatArray, IntArray, ellipses
+from omero_hcs.simulate.cells import INTERPHASE, Cells, FloatArray, IntArray, ellipses
 from omero_hcs.simulate.design import SimulationSettings, stable_generator
 from omero_hcs.simulate.scene import SIGNAL, Scene, Tiles, window
 from omero_hcs.simulate.severity import EMPTY, SCALES, Fault, fault, measured, worse
@@ -22,6 +23,8 @@ FIELD_FAULTS = (
 
 CELL_FAULTS = ("dead", "floating", "clump", "debris", "autofluorescence", "saturation")
 """Artefacts of single cells, equally likely."""
+
+_BRIGHT = 0.8
 
 Faults = dict[int, Fault]
 """What is wrong with each cell by its label; a cell that is not there is normal."""
@@ -43,13 +46,18 @@ def plan_faults(settings: SimulationSettings, plate: Plate) -> dict[str, Fault]:
         places = [images[place] for place, name in zip(chosen, kinds, strict=True) if name == kind]
         levels = (rng.permutation(len(places)) + rng.random(len(places))) / len(places)
         for place, level in zip(places, levels.tolist(), strict=True):
-            faults[place] = Fault(EMPTY, level, 1 - level) if kind == EMPTY else fault(kind, level)
+            faults[place] = _empty(level) if kind == EMPTY else fault(kind, level)
     return faults
+
+
+def _empty(level: float) -> Fault:
+    """Fault of an empty field; its physical size is the number of cells drawn, 5 to 0."""
+    return Fault(EMPTY, level, float(round(5 * (1 - level) ** 2)))
 
 
 def cells_left(count: int, trouble: Fault) -> int:
     """How many cells a field keeps; an empty one has a few at most."""
-    return round(5 * (1 - trouble.severity) ** 2) if trouble.label == EMPTY else count
+    return int(trouble.physical) if trouble.label == EMPTY else count
 
 
 def spoil_cells(
@@ -95,7 +103,7 @@ def spoil_cells(
     return cells, faults
 
 
-def _set(column: FloatArray, row: int, value: float | FloatArray) -> FloatArray:
+def _set(column: NDArray[Any], row: int, value: float | FloatArray) -> NDArray[Any]:
     changed = column.copy()
     changed[row] = value
     return changed
@@ -120,25 +128,35 @@ def _condense(cells: Cells, row: int, trouble: Fault) -> Cells:
         reporter=_set(cells.reporter, row, cells.reporter[row] * (1 + 0.8 * level)),
         nuclear=_set(cells.nuclear, row, cells.nuclear[row] * (1 - level) + 0.35 * level),
         death=_set(cells.death, row, level),
+        stage=_set(cells.stage, row, INTERPHASE),
     )
 
 
 def _lift(cells: Cells, row: int, trouble: Fault) -> Cells:
     """Lift a cell that lost its hold: round, bright, and out of focus above the others."""
     level = trouble.severity
-    diameter = np.array([cells.diameter[row] * (1 - 0.15 * level)])
-    ratio, angle = np.array([1.08]), cells.angle[row : row + 1]
+    rounded = min(1.0, 2 * level)
+    diameter = np.array([cells.diameter[row] * (1 - 0.12 * level)])
+    angle = cells.angle[row : row + 1]
+    nucleus = ellipses(diameter, np.array([1.08]), angle)[0]
+    ball = ellipses(diameter * 1.55, np.array([1.1]), angle)[0]
     return replace(
         cells,
         diameter=_set(cells.diameter, row, diameter[0]),
-        outline=_set(cells.outline, row, ellipses(diameter, ratio, angle)[0]),
-        body=_set(cells.body, row, ellipses(diameter * 1.6, ratio, angle)[0]),
-        dna=_set(cells.dna, row, cells.dna[row] * (1.15 + 1.2 * level)),
-        actin=_set(cells.actin, row, cells.actin[row] * (1.2 + 1.3 * level)),
-        reporter=_set(cells.reporter, row, cells.reporter[row] * (1.2 + 1.6 * level)),
-        nuclear=_set(cells.nuclear, row, 0.2),
+        outline=_set(cells.outline, row, _blend(cells.outline[row], nucleus, rounded)),
+        body=_set(cells.body, row, _blend(cells.body[row], ball, rounded)),
+        dna=_set(cells.dna, row, cells.dna[row] * (1 + level)),
+        actin=_set(cells.actin, row, cells.actin[row] * (1 + 1.2 * level)),
+        reporter=_set(cells.reporter, row, cells.reporter[row] * (1 + 1.4 * level)),
+        nuclear=_set(cells.nuclear, row, _blend(cells.nuclear[row], 0.2, rounded)),
         blur=_set(cells.blur, row, trouble.physical),
+        lift=_set(cells.lift, row, rounded),
+        stage=_set(cells.stage, row, INTERPHASE),
     )
+
+
+def _blend(first: Any, second: Any, share: float) -> Any:
+    return (1 - share) * first + share * second
 
 
 def _pile_up(
@@ -156,7 +174,10 @@ def _pile_up(
     y, x = cells.y.copy(), cells.x.copy()
     y[rows] = cells.y[row] + reach * np.sin(turn)
     x[rows] = cells.x[row] + reach * np.cos(turn)
-    return rows, replace(cells, y=y, x=x, body=body)
+    # Cells of a clump lie on each other, so most of them are above the plane.
+    blur = cells.blur.copy()
+    blur[rows] = 2.5 * trouble.severity * rng.random(len(rows))
+    return rows, replace(cells, y=y, x=x, body=body, blur=blur)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +239,17 @@ def add_foreign(scene: Scene, foreign: list[Foreign], tiles: Tiles, diameter: fl
     return faults
 
 
+def sprinkle(scene: Scene, rng: np.random.Generator) -> None:
+    """Add the few faint specks that every real field has, far below what counts as debris."""
+    count = int(rng.poisson(12))
+    places = rng.uniform((0, 0), scene.labels.shape, (count, 2))
+    for (y, x), width in zip(places, rng.uniform(0.5, 1.3, count), strict=True):
+        place, dy, dx = window(float(y), float(x), 5, scene.labels.shape)
+        speck = rng.gamma(1.0, 0.05) * np.exp(-0.5 * (dy**2 + dx**2) / width**2)
+        for channel, share in enumerate(rng.dirichlet((1, 1, 1)) * 2):
+            scene.light[channel][place] += (SIGNAL[channel] * share * speck).astype(np.float32)
+
+
 def _draw_debris(
     scene: Scene, item: Foreign, scale: tuple[FloatArray, float], rng: np.random.Generator
 ) -> Faults:
@@ -256,7 +288,7 @@ def _particle(dy: FloatArray, dx: FloatArray, size: float, rng: np.random.Genera
     """Draw a jagged speck of diameter `size`, brighter in parts."""
     turn = np.arctan2(dy, dx)
     phases = rng.uniform(0, 2 * np.pi, 6)
-    sizes = rng.normal(0, 0.16, 6)
+    sizes = rng.normal(0, 0.3, 6) / np.arange(2, 8) ** 0.9
     edge = 1 + sum(
         s * np.cos((k + 2) * turn + p) for k, (s, p) in enumerate(zip(sizes, phases, strict=True))
     )
@@ -310,15 +342,18 @@ def defocus_map(
 
 
 def over_expose(light: FloatArray, labels: NDArray[np.int32], limit: float, share: float) -> float:
-    """Factor on the light that brings `share` of the median nucleus above `limit` electrons."""
+    """Factor on the light that brings `share` of a bright nucleus above `limit` electrons.
+
+    Nuclei of a field differ in brightness, so that most have a smaller share.
+    """
     boxes = ndimage.find_objects(labels)
     levels = [
         float(np.quantile(light[box][labels[box] == label], 1 - share))
         for label, box in enumerate(boxes, 1)
         if box is not None
     ]
-    usual = float(np.median(levels)) if levels else SIGNAL[0]
-    return max(1.0, limit / usual)
+    bright = float(np.quantile(levels, _BRIGHT)) if levels else SIGNAL[0]
+    return max(1.0, limit / bright)
 
 
 def over_stain(light: FloatArray, labels: NDArray[np.int32], limit: float, faults: Faults) -> None:

@@ -20,7 +20,7 @@ NUCLEUS_PX = 21.0
 """Mean nuclear diameter of an untreated G1 cell, in pixels."""
 
 INTERPHASE, PROPHASE, METAPHASE, ANAPHASE, DAUGHTER = range(5)
-_STAGE_SHARES = (0.958, 0.012, 0.018, 0.012)
+_STAGE_SHARES = (0.970, 0.010, 0.013, 0.007)
 _MIN_GAP, _TOUCHING_GAP = 1.12, 0.86
 
 
@@ -47,7 +47,9 @@ class Cells:
     death : array, shape (N,)
         How far a cell is condensed and broken up, 0 to 1.
     blur : array, shape (N,)
-        Standard deviation of the defocus of cells that float above the plane.
+        Standard deviation of the defocus of cells above the plane.
+    lift : array, shape (N,)
+        How far a cell has let go of the ground, 0 (spread) to 1 (a ball).
     speed : array, shape (N, 2)
         Movement in pixels a time point.
     offset : array, shape (N, 2)
@@ -69,6 +71,7 @@ class Cells:
     nuclear: FloatArray
     death: FloatArray
     blur: FloatArray
+    lift: FloatArray
     speed: FloatArray
     offset: IntArray
 
@@ -163,13 +166,13 @@ def _draw_shapes(
 ) -> Cells:
     count = len(places)
     angle = rng.uniform(0, np.pi, count)
-    ratio = 1 + np.abs(rng.normal(0.22, 0.16, count))
-    outline = ellipses(diameter, ratio, angle) * _wobble(rng, count, (0.022, 2, 5))
+    ratio = 1 + np.abs(rng.normal(0.38, 0.24, count))
+    outline = ellipses(diameter, ratio, angle) * _wobble(rng, count, (0.03, 2, 5))
     # Cell outlines turn with the nucleus, loosely, and have lobes and a few thin protrusions.
     body_angle = angle + rng.normal(0, 0.35, count)
     reach = diameter * rng.uniform(2.6, 3.7, count)
     body = ellipses(reach, ratio + rng.gamma(2.0, 0.18, count), body_angle)
-    body *= _wobble(rng, count, (0.10, 2, 7)) * _protrusions(rng, count)
+    body *= _wobble(rng, count, (0.09, 2, 5)) * _protrusions(rng, count)
     ones = np.ones(count)
     return Cells(
         id=np.arange(1, count + 1), y=places[:, 0], x=places[:, 1], diameter=diameter, angle=angle,
@@ -177,7 +180,9 @@ def _draw_shapes(
         actin=rng.lognormal(0, 0.28, count), reporter=rng.lognormal(0, 0.3, count),
         texture=rng.lognormal(0, 0.2, count), stage=np.zeros(count, dtype=np.int64),
         nuclear=np.clip(rng.normal(0.06, 0.03, count), 0, 1), death=0 * ones, blur=0 * ones,
-        speed=rng.normal(0, 1.3, (count, 2)), offset=rng.integers(0, 256, (count, 2)),
+        lift=0 * ones,
+        speed=rng.normal(0, 1.3, (count, 2)),
+        offset=rng.integers(0, 256, (count, 2)),
     )  # fmt: skip
 
 
@@ -204,9 +209,9 @@ def _wobble(rng: np.random.Generator, count: int, harmonics: tuple[float, int, i
 
 def _protrusions(rng: np.random.Generator, count: int) -> FloatArray:
     turns = np.arange(ANGLES) * (2 * np.pi / ANGLES)
-    where = rng.uniform(0, 2 * np.pi, (count, 4, 1))
-    size = rng.gamma(1.2, 0.16, (count, 4, 1))
-    width = rng.uniform(12, 60, (count, 4, 1))
+    where = rng.uniform(0, 2 * np.pi, (count, 3, 1))
+    size = rng.gamma(1.0, 0.22, (count, 3, 1))
+    width = rng.uniform(14, 60, (count, 3, 1))
     factors: FloatArray = 1 + (size * np.exp(width * (np.cos(turns - where) - 1))).sum(1)
     return factors
 
@@ -216,7 +221,8 @@ def _divide_some(cells: Cells, rng: np.random.Generator) -> Cells:
     stage = rng.choice(4, len(cells), p=_STAGE_SHARES)
     round_up = np.isin(stage, (METAPHASE, ANAPHASE))
     circle = ellipses(cells.diameter * 1.75, 1 + 0 * cells.diameter, cells.angle)
-    bar = ellipses(cells.diameter * 0.62, np.full(len(cells), 2.6), cells.angle)
+    bar = ellipses(cells.diameter * 0.64, rng.uniform(2.0, 2.9, len(cells)), cells.angle)
+    bar *= _wobble(rng, len(cells), (0.07, 2, 6))
     return replace(
         cells,
         stage=stage,

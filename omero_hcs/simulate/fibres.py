@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.simulate.cells import ANGLES, Cells, FloatArray, IntArray
+from omero_hcs.simulate.cells import ANGLES, METAPHASE, Cells, FloatArray, IntArray
 
 _POINTS = 48
-_FIBRES, _FILOPODIA = 26, 7
+_FIBRES, _FILOPODIA = 60, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,12 @@ def _stress_fibres(
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
     row = np.repeat(np.arange(len(cells)), _FIBRES)
     reach = cells.body.mean(1)[row]
-    spread = rng.uniform(0.08, 0.5, len(cells))[row]
+    spread = rng.uniform(0.06, 0.35, len(cells))[row]
     turn = cells.angle[row] + rng.normal(0, 1, len(row)) * spread
     middle = rng.normal(0, 0.42, (2, len(row))) * reach
     length = reach * rng.uniform(0.5, 1.9, len(row))
-    bend = rng.normal(0, 0.45, len(row)) / reach
-    gain = rng.gamma(1.5, 0.2, len(row))
+    bend = rng.normal(0, 0.3, len(row)) / reach
+    gain = rng.gamma(0.9, 0.12, len(row)) * rng.lognormal(0, 0.3, len(cells))[row]
     return (cells.id[row], *_curves(middle, turn, length, bend), gain)
 
 
@@ -83,7 +83,7 @@ def draw_fibres(
     layer: NDArray[np.float32], fibres: Fibres, cells: Cells, owner: IntArray, signal: float
 ) -> None:
     """Add fibres to a layer, shape (Y, X), in place; `owner` has the row of the cell on top."""
-    place = {int(label): row for row, label in enumerate(cells.id) if cells.blur[row] <= 0}
+    place = {int(label): row for row, label in enumerate(cells.id) if cells.lift[row] < 1}
     row = np.array([place.get(int(label), -1) for label in fibres.cell], dtype=np.int64)
     there = row >= 0
     if not there.any():
@@ -93,7 +93,9 @@ def draw_fibres(
     x = fibres.x[there] + cells.x[row][:, None].astype(np.float32)
     step = np.hypot(np.diff(y[:, :2])[:, 0], np.diff(x[:, :2])[:, 0])
     taper = np.sin(np.linspace(0.15, np.pi - 0.15, _POINTS))
-    weight = (fibres.gain[there] * cells.actin[row] * step)[:, None] * taper * signal
+    # Cells that are round, in division or death, have no stress fibres.
+    holds = (1 - cells.lift) * (cells.stage < METAPHASE) * (1 - np.minimum(1, 1.5 * cells.death))
+    weight = (fibres.gain[there] * (cells.actin * holds)[row] * step)[:, None] * taper * signal
     iy, ix = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     seen = (iy >= 0) & (ix >= 0) & (iy < layer.shape[0] - 1) & (ix < layer.shape[1] - 1)
     seen[seen] = _own_or_free(owner, (iy[seen], ix[seen]), row, free, seen)

@@ -76,6 +76,7 @@ class _Stage:
     trouble: Fault
     defocus: FloatArray | float
     over_all: bool
+    specks: int
 
 
 def simulate_field(
@@ -147,7 +148,7 @@ def _set_up(
         settings=settings, optics=optics, cells=cells, fibres=grow_fibres(cells, rng),
         tiles=draw_tiles(rng), foreign=artefacts.scatter_foreign(cells, faults, trouble, rng),
         faults=faults, trouble=trouble, defocus=artefacts.defocus_map(trouble, shape, rng),
-        over_all=bool(rng.random() < 0.5),
+        over_all=bool(rng.random() < 0.5), specks=int(rng.integers(2**32)),
     )  # fmt: skip
 
 
@@ -162,6 +163,7 @@ def _take_frame(stage: _Stage, t: int, rng: np.random.Generator) -> _Frame:
     shape = stage.optics.light.shape[1], stage.optics.light.shape[2]
     scene = draw_scene(cells_at(stage.cells, t), stage.fibres, stage.tiles, shape)
     usual = float(np.median(stage.cells.diameter)) if len(stage.cells) else 21.0
+    artefacts.sprinkle(scene, np.random.default_rng(stage.specks))
     faults = dict(stage.faults)
     for label, trouble in artefacts.add_foreign(scene, stage.foreign, stage.tiles, usual).items():
         faults[label] = worse(faults.get(label), trouble)
@@ -257,9 +259,10 @@ def _judge(
     area = np.maximum(np.bincount(nuclei.labels.ravel(), minlength=size), 1)
     saturated = np.bincount(at_top, minlength=size) / area
     for cell, y, x in zip(nuclei.ids.tolist(), nuclei.y, nuclei.x, strict=True):
-        if saturated[cell] >= _MIN_SATURATED:
-            kept = result.get(cell)
-            kept = None if kept is not None and kept.label == "saturation" else kept
+        over_stained = cell in result and result[cell].label == "saturation"
+        if saturated[cell] >= _MIN_SATURATED or over_stained:
+            # What the camera shows replaces what was planned.
+            kept = None if over_stained else result.get(cell)
             result[cell] = worse(kept, measured("saturation", float(saturated[cell])))
         blur = float(defocus if not defocus.ndim else defocus[int(y) + MARGIN, int(x) + MARGIN])
         if blur >= SCALES["out_of_focus"].first:

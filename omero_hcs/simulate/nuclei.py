@@ -8,7 +8,6 @@ import numpy as np
 
 from omero_hcs.simulate.cells import ANAPHASE, Cells, FloatArray, IntArray, ellipses
 
-_GOLDEN_ANGLE = 2.399963
 _FRAGMENTS_FROM = 0.4
 
 
@@ -53,19 +52,25 @@ def _lobes_of(cells: Cells, row: int) -> tuple[FloatArray, FloatArray]:
     broken = float(cells.death[row]) - _FRAGMENTS_FROM
     if broken <= 0:
         return np.zeros((1, 2)), outline
-    return _fragments(outline, broken / (1 - _FRAGMENTS_FROM), int(cells.offset[row].sum()))
+    return _fragments(outline, broken / (1 - _FRAGMENTS_FROM), int(cells.offset[row] @ (1, 257)))
 
 
 def _fragments(outline: FloatArray, share: float, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Apoptotic bodies: balls of falling size around the largest."""
-    count = 1 + round(5 * share)
-    order = np.arange(count)
-    turn = seed + order * _GOLDEN_ANGLE
+    """Apoptotic bodies: a few unequal balls, touching or nearly so.
+
+    They come from a seed of the cell's own, so that they are the same at every time point.
+    """
+    rng = np.random.default_rng(seed)
+    count = 2 + int(rng.integers(0, 2 + round(4 * share)))
     radius = float(outline.mean())
-    away = radius * np.where(order == 0, 0.0, 0.9 + 0.8 * share + 0.25 * (order % 3))
-    size = np.where(order == 0, 1 - 0.25 * share, 0.28 + 0.3 * ((order * 7 + seed) % 5) / 5)
+    sizes = np.sort(rng.uniform(0.3, 0.75, count))[::-1]
+    sizes[0] = 1 - 0.3 * share
+    turn = rng.uniform(0, 2 * np.pi, count)
+    away = radius * (sizes[0] + sizes) * rng.uniform(0.65, 1.0 + 0.3 * share, count)
+    away[0] = 0
     offsets = np.stack([away * np.sin(turn), away * np.cos(turn)], axis=1)
-    return offsets, np.where(order[:, None] == 0, outline, radius) * size[:, None]
+    ball = 0.5 * (outline + radius)
+    return offsets, ball * (sizes * (0.6 + 0.4 * (sizes == sizes[0])))[:, None]
 
 
 def draw_nucleus(
@@ -102,5 +107,5 @@ def draw_nucleus(
     contrast = np.float32(lobes.texture[index])
     # Where coarse noise is high there is a nucleolus: a round hole in the chromatin.
     holes = 0.34 * np.clip((coarse - 1.0) * 2.2, 0, 1) * np.clip((0.85 - depth) * 6, 0, 1)
-    chromatin = 1 + contrast * (0.085 * medium + 0.05 * coarse - np.minimum(1, contrast) * holes)
+    chromatin = 1 + contrast * (0.115 * medium + 0.06 * coarse - np.minimum(1, contrast) * holes)
     return depth, (np.float32(lobes.gain[index]) * soft * dome * np.maximum(chromatin, 0.15))

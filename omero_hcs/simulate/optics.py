@@ -72,10 +72,10 @@ def site_optics(
         psf=np.hypot(psf, abs(rng.normal(0, 0.2))),
         haze=np.array([0.10, 0.16, 0.14]) * batch.lognormal(0, 0.15),
         light=light.astype(np.float32),
-        background=np.array([30.0, 55.0, 40.0]) * batch.lognormal(0, 0.25, 3) / stain,
+        background=np.array([45.0, 60.0, 50.0]) * batch.lognormal(0, 0.25, 3) / stain,
         gain=gain,
         offset=float(batch.uniform(90, 280)),
-        read=float(batch.uniform(1.4, 3.0)),
+        read=float(batch.uniform(1.6, 3.6)),
         ceiling=settings.ceiling,
     )
 

@@ -13,7 +13,7 @@ from omero_hcs.simulate.cells import ANGLES, Cells, FloatArray, IntArray
 from omero_hcs.simulate.fibres import Fibres, draw_fibres
 from omero_hcs.simulate.nuclei import Lobes, draw_nucleus, split_lobes
 
-SIGNAL = (2200.0, 900.0, 1100.0)
+SIGNAL = (1700.0, 1500.0, 1400.0)
 """Electrons a pixel that a typical nucleus, actin rim and perinuclear region give."""
 
 TILE = 256
@@ -52,7 +52,7 @@ def draw_tiles(rng: np.random.Generator) -> Tiles:
     noise = rng.standard_normal((3, TILE, TILE)).astype(np.float32)
     smooth = [
         ndimage.gaussian_filter(layer, sigma, mode="wrap")
-        for layer, sigma in zip(noise, (0.9, 1.7, 3.6), strict=True)
+        for layer, sigma in zip(noise, (1.1, 1.8, 3.6), strict=True)
     ]
     return Tiles(*(layer / layer.std() for layer in smooth))
 
@@ -72,7 +72,7 @@ def draw_scene(cells: Cells, fibres: Fibres, tiles: Tiles, shape: tuple[int, int
         Of the canvas, (Y, X).
     """
     scene = Scene(np.zeros((3, *shape), np.float32), np.zeros(shape, np.int32))
-    settled = np.flatnonzero(cells.blur <= 0)
+    settled = np.flatnonzero(cells.lift < 1)
     bodies = _lay_out(cells, settled, shape)
     _draw_cytoplasm(scene, cells, bodies, tiles)
     draw_fibres(scene.light[1], fibres, cells, bodies.owner, SIGNAL[1])
@@ -80,7 +80,7 @@ def draw_scene(cells: Cells, fibres: Fibres, tiles: Tiles, shape: tuple[int, int
     nearest = np.full(shape, _FAR, np.float32)
     for index in np.argsort(cells.blur[lobes.row], kind="stable"):
         _draw_lobe(scene, nearest, (cells, lobes, int(index)), tiles)
-    for row in np.flatnonzero(cells.blur > 0):
+    for row in np.flatnonzero(cells.lift > 0):
         _draw_floating_body(scene, cells, int(row))
     return scene
 
@@ -119,12 +119,14 @@ def _lay_out(cells: Cells, rows: IntArray, shape: tuple[int, int]) -> _Bodies:
     owner = np.full(shape, -1, np.int32)
     rim = np.full(shape, -_FAR, np.float32)
     outside = np.full(shape, _FAR, np.float32)
+    # A cell that lets go leaves its ground to its neighbours.
+    body = (cells.body * (1 - 0.85 * cells.lift)[:, None]).astype(np.float32)
     for row in rows:
-        reach = float(cells.body[row].max()) * 1.15
+        reach = float(body[row].max()) * 1.15
         place, dy, dx = window(cells.y[row], cells.x[row], reach, shape)
         distance = np.sqrt(dy**2 + dx**2)
         turn = directions(dy, dx)
-        radius = cells.body[row].astype(np.float32)[turn]
+        radius = body[row][turn]
         depth = distance / radius
         wins = depth < first[place]
         second[place] = np.where(wins, first[place], np.minimum(second[place], depth))
@@ -148,22 +150,40 @@ def _draw_cytoplasm(scene: Scene, cells: Cells, bodies: _Bodies, tiles: Tiles) -
     fine, medium, coarse = (tile[ty, tx] for tile in (tiles.fine, tiles.medium, tiles.coarse))
     rim, joint, outside = bodies.rim[inside], bodies.joint[inside], bodies.outside[inside]
     size = cells.diameter.astype(np.float32)[row]
+    flat = (1 - cells.lift).astype(np.float32)[row]
     soft = np.clip(rim / 1.5, 0, 1)
     # Cells are thick over the nucleus and thin towards the rim.
     thick = soft * np.sqrt(np.clip(rim / (0.9 * size), 0.04, 1))
     ruffle = np.clip(0.55 + 0.6 * coarse, 0.08, 2)
     edge = np.exp(-((rim / 2.0) ** 2)) * ruffle + 0.5 * np.exp(-((joint / 1.6) ** 2)) * soft
-    cortex = soft * (0.13 + 0.2 * thick * (1 + 0.22 * medium)) + 0.55 * edge
-    scene.light[1][inside] += SIGNAL[1] * cells.actin.astype(np.float32)[row] * cortex
+    cortex = soft * (0.13 + 0.22 * thick * (1 + 0.2 * medium + 0.15 * fine)) + 0.5 * edge
+    # Ruffles and adhesions: bright patches near the rim.
+    cortex += 0.45 * soft * np.exp(-rim / 6) * np.clip(medium - 0.9, 0, 1.5)
+    scene.light[1][inside] += SIGNAL[1] * flat * cells.actin.astype(np.float32)[row] * cortex
     # Zero crossings of smooth noise make a net of thin threads: the reticulum.
-    net = np.exp(-2.2 * np.abs(medium)) * 1.25 + 0.25 + 0.7 * np.clip(fine - 1.6, 0, 2)
+    net = np.exp(-2 * np.abs(fine)) + 0.35 + 0.3 * np.exp(-2 * np.abs(medium))
+    net += 0.8 * np.clip(fine - 1.9, 0, 2)
     nucleus = np.clip(0.5 - outside / 1.4, 0, 1)
-    near = 0.22 + np.exp(-np.maximum(outside, 0) / (0.5 * size)) * (1 + 0.18 * coarse)
+    near = 0.2 + np.exp(-np.maximum(outside, 0) / (0.5 * size)) * (1 + 0.15 * coarse)
+    near += _golgi(cells, row, (ys, xs))
     share = cells.nuclear.astype(np.float32)[row]
     cytosol = thick * near * net * (1 - 0.85 * share) * (1 - 0.86 * nucleus)
     inner = nucleus * (0.1 + 1.5 * share) * (1 + 0.08 * medium - 0.3 * (coarse > 1.3))
-    scene.light[2][inside] += SIGNAL[2] * cells.reporter.astype(np.float32)[row] * (cytosol + inner)
+    scene.light[2][inside] += (
+        SIGNAL[2] * flat * cells.reporter.astype(np.float32)[row] * (cytosol + inner)
+    )
     scene.light[0][inside] += SIGNAL[0] * 0.012 * thick
+
+
+def _golgi(cells: Cells, row: IntArray, place: tuple[IntArray, IntArray]) -> FloatArray:
+    """Brightness of the Golgi apparatus, a cap at one side of each nucleus."""
+    turn = cells.angle + 0.1 * cells.offset[:, 0]
+    reach = 0.72 * cells.diameter
+    dy = place[0] - (cells.y + reach * np.sin(turn))[row]
+    dx = place[1] - (cells.x + reach * np.cos(turn))[row]
+    width = (0.3 * cells.diameter)[row]
+    cap: FloatArray = 0.9 * np.exp(-0.5 * (dy**2 + dx**2) / width**2)
+    return cap.astype(np.float32)
 
 
 def _draw_lobe(
@@ -197,10 +217,11 @@ def _draw_floating_body(scene: Scene, cells: Cells, row: int) -> None:
     distance = np.sqrt(dy**2 + dx**2)
     ball = np.sqrt(np.clip(1 - (distance / radius) ** 2, 0, 1))
     shell = np.exp(-(((distance - radius + 1.5) / 2.2) ** 2))
-    actin = 0.5 * ball + 0.6 * shell
+    actin = 0.5 * ball + 0.3 * shell
     for channel, strength, layer in ((1, cells.actin, actin), (2, cells.reporter, ball)):
         blurred = ndimage.gaussian_filter(layer.astype(np.float32), sigma, mode="constant")
-        scene.light[channel][place] += SIGNAL[channel] * float(strength[row]) * blurred
+        amount = SIGNAL[channel] * float(strength[row] * cells.lift[row])
+        scene.light[channel][place] += amount * blurred
 
 
 def nuclear_pixels(labels: NDArray[Any]) -> dict[int, tuple[slice, slice]]:
