@@ -47,11 +47,16 @@ class FieldFiles:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """All fields of a folder, in plate order, and the axes of each acquisition."""
+    """All fields of a folder, in plate order, and the axes of each acquisition.
+
+    `faults` name wells on no plate, two files for one place, and planes that a field lacks.
+    `unmatched` are image files that the pattern leaves out.
+    """
 
     fields: tuple[FieldFiles, ...]
     axes: Mapping[str | None, Axes]
     unmatched: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -81,8 +86,7 @@ def arrange_folder(folder: Path, pattern: FilePattern) -> Arrangement:
     Raises
     ------
     InputErrors
-        With every fault: no folder, no file, none that matches, a well that is on no plate, two
-        files for one place, a plane of a field that is missing.
+        If there is no folder, no file in it, or none that matches.
     """
     names = _list_files(folder, pattern)
     found, unmatched, faults = _match(names, pattern)
@@ -93,13 +97,11 @@ def arrange_folder(folder: Path, pattern: FilePattern) -> Arrangement:
             f"No file in {folder} matches the pattern {pattern.text!r}. "
             f"It holds {count}, such as {examples}."
         )
-    if faults:
+    if not found:
         raise InputErrors(shorten(faults))
     axes = _axes(found)
-    fields, faults = _fields(found, axes, folder)
-    if faults:
-        raise InputErrors(shorten(faults))
-    return Arrangement(fields, axes, unmatched)
+    fields, more = _fields(found, axes, folder)
+    return Arrangement(fields, axes, unmatched, (*shorten(faults), *shorten(more)))
 
 
 def shorten(faults: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from omero_hcs.stores.ome_zarr.checks import (
     name_channels,
 )
 from omero_hcs.stores.ome_zarr.layout import plate_size
+from omero_hcs.stores.ome_zarr.partial import PartialFolder
 from omero_hcs.stores.ome_zarr.pattern import parse_pattern
 from omero_hcs.stores.ome_zarr.platemap import read_platemap
 from omero_hcs.stores.ome_zarr.store import OmeZarrStore
@@ -94,6 +95,7 @@ def plan_conversion(
     arrangement = faults.gather(lambda: arrange_folder(folder, parse_pattern(pattern)))
     if arrangement is None:
         raise InputErrors(faults.found)
+    faults.found += arrangement.faults
     map_name = Path(platemap or "").name
     faults.gather(lambda: check_platemap(arrangement, treatments, name=map_name))
     usual = faults.gather(lambda: inspect_files(arrangement, progress=progress)) or {}
@@ -106,6 +108,17 @@ def plan_conversion(
     }
     plate = _plate(arrangement, images, treatments, name=folder.resolve().name)
     return Conversion(folder, plate, arrangement.fields, (*warnings, *size_warnings), missing)
+
+
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no plate may be written, before an hour is spent on checking files.
+
+    Raises
+    ------
+    WriteError
+        If something is there and `overwrite` is not set, or it is no OME-Zarr.
+    """
+    PartialFolder(Path(out), overwrite=overwrite)
 
 
 def convert_folder(

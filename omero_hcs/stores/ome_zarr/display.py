@@ -32,6 +32,7 @@ class DisplayRanges:
     def __init__(self) -> None:
         self._lows: dict[str, list[float]] = {}
         self._highs: dict[str, list[float]] = {}
+        self._whole_numbers = True
 
     def add(self, names: Sequence[str], stack: NDArray[Any]) -> None:
         """Take one field into account.
@@ -43,6 +44,7 @@ class DisplayRanges:
         stack : array, shape (T, C, Z, Y, X)
             Its pixels; one in sixteen is looked at.
         """
+        self._whole_numbers &= stack.dtype.kind in "ui"
         sample = stack[..., ::_SAMPLE_STEP, ::_SAMPLE_STEP]
         for index, name in enumerate(names):
             low, high = np.percentile(sample[:, index], _PERCENTILES)
@@ -56,7 +58,9 @@ class DisplayRanges:
         """
         low = min(self._lows[name])
         high = float(np.percentile(self._highs[name], 95))
-        return low, max(high, low + 1e-6 if high < 1 else low + 1)
+        if self._whole_numbers:
+            return float(np.floor(low)), float(np.ceil(max(high, low + 1)))
+        return low, max(high, float(np.nextafter(low, np.inf)))
 
 
 def default_color(name: str, index: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from omero_hcs.errors import DataError, InputErrors, WriteError
-from omero_hcs.stores.ome_zarr.convert import convert_folder, plan_conversion
+from omero_hcs.stores.ome_zarr.convert import check_target, convert_folder, plan_conversion
 
 PATTERN = "p_{well}_s{field}_w{channel}.tif"
 
@@ -217,10 +217,14 @@ def test_mixed_sizes_and_dtypes_are_each_named(folder):
 def test_missing_and_double_planes_are_each_named(folder):
     (folder / "p_A02_s2_w1.tif").unlink()
     tifffile.imwrite(folder / "p_B1_s1_w2.tif", plane())
+    (folder / "p_Z99_s1_w1.tif").write_text("")
+    (folder / "p_B02_s2_w2.tif").write_text("")
     faults = faults_of(folder)
+    assert any("p_Z99_s1_w1.tif: 'Z99' is no well name" in fault for fault in faults)
+    assert any("p_B02_s2_w2.tif cannot be read" in fault for fault in faults)
     assert any("A02 field 2 channel 1 is missing" in fault for fault in faults)
     assert any("p_B1_s1_w2.tif" in f and "p_B01_s1_w2.tif are B01 field 1" in f for f in faults)
-    assert len(faults) == 2
+    assert len(faults) == 4
 
 
 def test_all_faults_come_in_one_message(folder, tmp_path):
@@ -298,4 +302,7 @@ def test_a_plate_that_is_there_is_not_written_over(folder, tmp_path):
     convert_folder(conversion, tmp_path / "x.zarr")
     with pytest.raises(WriteError, match="there already"):
         convert_folder(conversion, tmp_path / "x.zarr")
+    with pytest.raises(WriteError, match="there already"):
+        check_target(tmp_path / "x.zarr", overwrite=False)
+    check_target(tmp_path / "x.zarr", overwrite=True)
     convert_folder(conversion, tmp_path / "x.zarr", overwrite=True)
