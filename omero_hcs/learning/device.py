@@ -55,19 +55,19 @@ def _is_there(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
     if device.type == "mps":
-        return torch.backends.mps.is_available()
+        return bool(torch.backends.mps.is_available())
     return device.type == "cpu"
 
 
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware, so that it is faster than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(BF16_FLAGS & _cpu_info().keys_of_flags)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(BF16_FLAGS & _cpu_info().flags)
 
 
 def autocast_dtype(device: torch.device, precision: str = "auto") -> torch.dtype | None:
-    """Number format of the network: bfloat16, or None for plain float32.
+    """Choose the network's number format: bfloat16, or None for plain float32.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class _CpuInfo:
         pairs = [line.partition(":") for line in text.splitlines()]
         values = {key.strip(): value.strip() for key, _, value in reversed(pairs)}
         self.name = values.get("model name") or platform.processor() or platform.machine()
-        self.keys_of_flags = frozenset(values.get("flags", "").split())
+        self.flags = frozenset(values.get("flags", "").split())
 
 
 def _cpu_info() -> _CpuInfo:

@@ -239,7 +239,9 @@ def _auc_draws(y_true: Labels, proba: Proba, group: NDArray[np.intp], weights: F
         usable = met > 0
         sums[usable] += count[usable] * won[usable] / met[usable]
         total[usable] += count[usable]
-    return np.divide(sums, total, out=np.full(len(weights), np.nan), where=total > 0)
+    found = np.full(len(weights), np.nan)
+    found[total > 0] = sums[total > 0] / total[total > 0]
+    return found
 
 
 def _pairs(

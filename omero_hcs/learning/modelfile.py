@@ -35,6 +35,7 @@ class EncoderCard(_Part):
     name: str
     sha256: str
     source: str
+    pooling: Literal["levels", "final"] = "levels"
 
 
 class HeadCard(_Part):
@@ -163,7 +164,7 @@ def fit_problems(
     scale: CropScale | None = None,
     encoder_sha256: str | None = None,
 ) -> list[str]:
-    """What about a plate or an encoder does not fit a model; each message names the mend.
+    """Say what about a plate or an encoder does not fit a model, and name the mend.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from typing import Literal
 import timm
 import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import PretrainedCfg
@@ -102,7 +102,7 @@ def find_weights(
 
 
 def network_config(encoder: str) -> PretrainedCfg:
-    """What timm knows about a network: preprocessing, where weights are, its classifier's name.
+    """Find what timm knows about a network: preprocessing, place of weights, classifier.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def _in_wheel(encoder: str, expected: str | None) -> Iterator[Weights | str]:
 
 def _in_cache(encoder: str, config: PretrainedCfg, expected: str | None) -> Iterator[Weights | str]:
     if config.url:
-        path = Path(torch.hub.get_dir()) / "checkpoints" / config.url.rpartition("/")[2]
+        path = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rpartition("/")[2]
         if path.is_file() and (expected or _NAMED_DIGEST.search(path.name)):
             yield Weights(encoder, path, "cache", _check(path, expected))
         yield f"cache: {path} is not there"
@@ -222,7 +222,7 @@ def _on_hub(
         return
     try:
         path = Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (OSError, HfHubHTTPError) as error:
         yield f"hub: {config.hf_hub_id} could not be downloaded ({type(error).__name__})"
         return
     yield Weights(encoder, path, "hub", _check(path, expected))
@@ -266,7 +266,9 @@ def _nowhere(encoder: str, tried: list[str]) -> str:
         [
             f"The weights of {encoder} were found nowhere. Tried:",
             *(f"  - {place}" for place in tried),
-            f"Mend it: {install}pass --weights FILE.safetensors, or allow the hub with "
-            "OMERO_HCS_ALLOW_HUB=true where there is a network.",
+            (
+                f"Mend it: {install}pass --weights FILE.safetensors, or allow the hub with "
+                "OMERO_HCS_ALLOW_HUB=true where there is a network."
+            ),
         ]
     )
