@@ -14,9 +14,9 @@ from omero_hcs.imaging.arrays import LabelArray, MaskArray
 
 _Float = NDArray[np.float32]
 
-_NECK = 0.80
-_VALLEY = 0.80
-_OPENING, _SMOOTH, _PEAK = 0.10, 0.05, 0.15
+_NECK = 0.80  # depth at a border over that of the shallower side: above, there is no neck
+_VALLEY = 0.80  # brightness at a border over that of the dimmer side: above, no valley
+_OPENING, _SMOOTH, _PEAK = 0.10, 0.05, 0.15  # diameters: spikes, ripples, distance of peaks
 
 
 def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> tuple[LabelArray, _Float]:
