@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
 
 from omero_hcs import lazy
 from omero_hcs.errors import DataError, InputError, WriteError
@@ -26,7 +27,7 @@ from omero_hcs.model import Image
 from omero_hcs.results import LabelImage, Results
 from omero_hcs.stores.contents import told
 from omero_hcs.stores.ome_zarr.documents import read_group
-from omero_hcs.stores.ome_zarr.layout import locate_pixels
+from omero_hcs.stores.ome_zarr.layout import axis_steps, locate_pixels
 from omero_hcs.stores.ome_zarr.treatments import ATTRIBUTE_KEY
 from omero_hcs.stores.planes import choose_label_image
 
@@ -130,14 +131,14 @@ class LabelFolder:
         inside = place.is_relative_to(self._root) and place.parent.name == "labels"
         if not inside:
             return False
-        if not place.is_dir():
-            return True
-        if not _is_ours(place):
+        if place.is_dir() and not _is_ours(place):
             return False
         with told(place):
-            _unlist(place)
-            shutil.rmtree(place)
-            if not _listed(place.parent):
+            if place.is_dir():
+                shutil.rmtree(place)
+            if place.name in _listed(place.parent):
+                _unlist(place)
+            if place.parent.is_dir() and not any(path.is_dir() for path in place.parent.iterdir()):
                 shutil.rmtree(place.parent)
         return True
 
@@ -162,13 +163,9 @@ def _check_shape(folder: Path, planes: Sequence[LabelImage]) -> None:
 
 
 def _write_label(label: PlannedLabel, place: Path, run_id: str) -> None:
-    container = lazy.load("ngio:open_ome_zarr_container", extra="disk")(label.folder)
-    if label.name in _listed(place.parent) and _stored_mark(place):
-        stored = container.get_label(label.name)
-    else:
-        _unlist(place)
+    if label.name not in _listed(place.parent) or not _stored_mark(place):
         shutil.rmtree(place, ignore_errors=True)
-        stored = container.derive_label(label.name, dtype="uint32")
+        _create_label(label.folder, place)
     # Marked as begun before a pixel is there: what a crash leaves is known to be ours.
     _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": None})
     pixels = locate_pixels(place)
@@ -177,8 +174,42 @@ def _write_label(label: PlannedLabel, place: Path, run_id: str) -> None:
         at: dict[str, Any] = {"t": plane.t, "z": plane.z}
         selection = tuple(at.get(axis, slice(None)) for axis in pixels.axes)
         array[selection] = plane.pixels.astype(np.uint32)
-    stored.consolidate(mode="auto")
+    lazy.load("ngio:open_label", extra="disk")(str(place)).consolidate(mode="auto")
+    _list(place)
     _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": _digest(place)})
+
+
+def _create_label(folder: Path, place: Path) -> None:
+    """Make an empty NGFF label of the size, scale and version of the image in a folder.
+
+    Not by ngio's `derive_label`: it refuses images whose channels have no or the same names.
+    """
+    multiscale = read_group(folder).ngff["multiscales"][0]
+    pixels = locate_pixels(folder)
+    full = zarr.open_array(pixels.folder, mode="r")
+    kept = [index for index, axis in enumerate(pixels.axes) if axis != "c"]
+    step = dict(zip(pixels.axes, axis_steps(multiscale), strict=True))
+    is_zarr3 = full.metadata.zarr_format == 3
+    lazy.load("ngio:create_empty_ome_zarr", extra="disk")(
+        str(place),
+        shape=[full.shape[index] for index in kept],
+        pixelsize=(step["y"], step["x"]),
+        z_spacing=step.get("z", 1.0),
+        time_spacing=step.get("t", 1.0),
+        levels=len(multiscale["datasets"]),
+        axes_names=[pixels.axes[index] for index in kept],
+        name=place.name,
+        ngff_version="0.5" if is_zarr3 else "0.4",
+        chunks=[full.chunks[index] for index in kept],
+        dtype="uint32",
+        compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle") if is_zarr3 else "auto",
+    )
+    group = zarr.open_group(place, mode="r+")
+    ngff: dict[str, Any] = dict(read_group(place).ngff)
+    # The image's own axes, because ngio calls a step of which the unit is not known a micrometre.
+    ngff["multiscales"][0]["axes"] = [multiscale["axes"][index] for index in kept]
+    ngff["image-label"] = {"source": {"image": "../../"}}
+    group.attrs.update({"ome": ngff} if is_zarr3 else ngff)
 
 
 def _mark(place: Path, mark: dict[str, Any]) -> None:
@@ -213,16 +244,21 @@ def _listed(labels: Path) -> list[str]:
         return []
 
 
-def _unlist(place: Path) -> None:
+def _list(place: Path) -> None:
     names = _listed(place.parent)
-    if place.name not in names:
-        return
-    group = zarr.open_group(place.parent, mode="r+")
-    left = [name for name in names if name != place.name]
-    if "ome" in group.attrs:
-        group.attrs["ome"] = {**read_group(place.parent).ngff, "labels": left}
-    else:
-        group.attrs["labels"] = left
+    _set_listed(place, names if place.name in names else [*names, place.name])
+
+
+def _unlist(place: Path) -> None:
+    _set_listed(place, [name for name in _listed(place.parent) if name != place.name])
+
+
+def _set_listed(place: Path, names: list[str]) -> None:
+    """Set the names in the labels group of a label, making the group where there is none."""
+    is_zarr3 = (place.parents[1] / "zarr.json").is_file()
+    group = zarr.open_group(place.parent, mode="a", zarr_format=3 if is_zarr3 else 2)
+    listed = {"labels": names}
+    group.attrs.update({"ome": {"version": "0.5", **listed}} if is_zarr3 else listed)
 
 
 def _names(folder: Path) -> dict[str, Path]:

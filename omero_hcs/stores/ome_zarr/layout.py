@@ -134,6 +134,19 @@ def locate_pixels(folder: Path) -> Pixels:
         raise DataError(msg) from error
 
 
+def axis_steps(multiscale: Json) -> list[float]:
+    """Size of a step along each axis at full resolution, in the axis' own unit."""
+    factors = [1.0] * len(multiscale["axes"])
+    transforms = [
+        *multiscale["datasets"][0].get("coordinateTransformations", ()),
+        *multiscale.get("coordinateTransformations", ()),
+    ]
+    for transform in transforms:
+        if transform.get("type") == "scale":
+            factors = [a * b for a, b in zip(factors, transform["scale"], strict=True)]
+    return factors
+
+
 def _well_paths(stored: Json, root: Path) -> dict[Position, str]:
     paths: dict[Position, str] = {}
     for item in stored.get("wells", ()):
@@ -212,14 +225,7 @@ def _axes(multiscale: Json) -> str:
 
 def _scale_um(multiscale: Json, axes: str) -> dict[str, float]:
     """Micrometres a step of each space axis; axes without a unit are left out: it is not known."""
-    factors = [1.0] * len(axes)
-    transforms = [
-        *multiscale["datasets"][0].get("coordinateTransformations", ()),
-        *multiscale.get("coordinateTransformations", ()),
-    ]
-    for transform in transforms:
-        if transform.get("type") == "scale":
-            factors = [a * b for a, b in zip(factors, transform["scale"], strict=True)]
+    factors = axis_steps(multiscale)
     units = [_UM_PER_UNIT.get(axis.get("unit", "")) for axis in multiscale["axes"]]
     return {
         axis: factor * unit

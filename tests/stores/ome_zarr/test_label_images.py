@@ -143,6 +143,7 @@ def test_what_a_crash_left_of_a_label_is_taken_over(tmp_path, plate):
     shutil.rmtree(place)
     store.undo(RUN)
     assert not (tmp_path / "p.hcs").exists()
+    assert not (tmp_path / "p.zarr/B/03/0/labels").exists()
 
 
 def test_planes_of_one_name_share_a_label(tmp_path, plates):
@@ -204,3 +205,26 @@ def test_an_entry_that_leads_out_of_the_plate_is_not_removed(tmp_path, plate):
     manifest.write_text(json.dumps(document))
     assert store.undo(RUN).kept
     assert precious.is_dir()
+
+
+def test_images_that_ngio_does_not_read_get_labels_too(tmp_path, plate):
+    store, layout = plate
+    path = tmp_path / "p.zarr/B/03/0/zarr.json"
+    document = json.loads(path.read_text())
+    for channel in document["attributes"]["ome"]["omero"]["channels"]:
+        channel["label"] = "DAPI"
+    path.write_text(json.dumps(document))
+    store.write(results("B/03/0", mask()))
+    np.testing.assert_array_equal(store.label_image(next(layout.sites()).image), mask())
+
+
+def test_labels_beside_those_of_others_leave_them_alone(tmp_path, plate):
+    store, layout = plate
+    theirs = ngio.open_ome_zarr_container(str(tmp_path / "p.zarr/B/03/0")).derive_label("by_hand")
+    theirs.set_array(np.full((1, 1, 48, 40), 3, theirs.dtype))
+    store.write(results("B/03/0", mask()))
+    image = next(layout.sites()).image
+    assert (store.label_image(image, name="by_hand") == 3).all()
+    store.undo(RUN)
+    assert (store.label_image(image) == 3).all()
+    assert files_of(tmp_path / "p.zarr/B/03/0/labels")[0] == "by_hand"
