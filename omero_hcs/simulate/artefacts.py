@@ -261,7 +261,8 @@ def _draw_debris(
     is_fibre = rng.random() < 0.45
     shape = _fibre(dy, dx, size, rng) if is_fibre else _particle(dy, dx, size, rng)
     shape = ndimage.gaussian_filter(shape, blur, mode="constant")
-    strength = rng.lognormal(-0.2, 0.5) * (0.5 + item.trouble.severity)
+    shape /= max(float(shape.max()), 0.05)
+    strength = rng.lognormal(-0.3, 0.4) * (0.4 + item.trouble.severity)
     for channel, share in enumerate(rng.dirichlet((1.2, 1.2, 1.0)) * 1.8):
         scene.light[channel][place] += (SIGNAL[channel] * strength * share * shape).astype(
             np.float32

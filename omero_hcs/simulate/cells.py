@@ -228,7 +228,7 @@ def _divide_some(cells: Cells, rng: np.random.Generator) -> Cells:
         stage=stage,
         outline=np.where((stage == METAPHASE)[:, None], bar, cells.outline),
         body=np.where(round_up[:, None], circle, cells.body),
-        dna=cells.dna * np.choose(stage, (1.0, 1.5, 2.6, 2.2)),
+        dna=cells.dna * np.choose(stage, (1.0, 1.35, 2.0, 1.8)),
         texture=cells.texture * np.choose(stage, (1.0, 2.2, 0.8, 0.8)),
         actin=cells.actin * np.where(round_up, 1.6, 1.0),
         reporter=cells.reporter * np.where(round_up, 1.5, 1.0),

@@ -43,7 +43,7 @@ def test_few_nuclei_overlap():
 
 
 def test_a_full_field_takes_no_more_cells_than_fit():
-    cells = draw_cells(Population(2000, (96, 96)), np.random.default_rng(1))
+    cells = draw_cells(Population(300, (96, 96)), np.random.default_rng(1))
     assert 5 < len(cells) < 60
 
 
