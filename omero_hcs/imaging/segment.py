@@ -208,12 +208,11 @@ def _uneven(smooth: _Float, scale: float) -> _Float:
     """Slow changes of the background: opening by a window of several nuclei, on a coarse grid."""
     step = max(1, int(scale / 4))
     window = 2 * int(_OPENING * scale / step / 2) + 1
-    coarse = ndimage.uniform_filter(smooth, step)[step // 2 :: step, step // 2 :: step]
+    coarse = _shrunk(smooth, step)
     if min(coarse.shape) <= window:
-        return np.full_like(smooth, coarse.min() if coarse.size else 0.0)
+        return np.full_like(smooth, coarse.min())
     opened = ndimage.gaussian_filter(ndimage.grey_opening(coarse, window), window / 4)
-    zoomed: _Float = ndimage.zoom(opened, np.array(smooth.shape) / opened.shape, order=1)
-    return zoomed.astype(np.float32)
+    return _grown(opened, step, smooth.shape)
 
 
 def _mask(contrast: _Float, noise: float, scale: float) -> MaskArray:
@@ -221,12 +220,35 @@ def _mask(contrast: _Float, noise: float, scale: float) -> MaskArray:
     bright = np.where(contrast > _SIGNIFICANT * noise, contrast, np.float32(0.0))
     if not bright.any():
         return np.zeros(contrast.shape, dtype=np.bool_)
-    around = float(scale) / 2
-    weight = ndimage.gaussian_filter(bright, around)
-    level = ndimage.gaussian_filter(bright * bright, around) / np.maximum(weight, 1e-12)
-    mask = (bright > 0) & (contrast > _HALF * level)
+    mask = (bright > 0) & (contrast > _HALF * _brightness_nearby(bright, scale / 2))
     filled: MaskArray = ndimage.binary_fill_holes(ndimage.binary_opening(mask))
     return filled
+
+
+def _brightness_nearby(bright: _Float, around: float) -> _Float:
+    """Mean of what is bright, weighted by its brightness and a Gaussian of `around` pixels."""
+    step = max(1, int(around / 4))
+    weight = ndimage.gaussian_filter(_shrunk(bright, step), around / step)
+    square = ndimage.gaussian_filter(_shrunk(bright * bright, step), around / step)
+    return _grown(square / np.maximum(weight, 1e-12), step, bright.shape)
+
+
+def _shrunk(values: _Float, step: int) -> _Float:
+    """Mean of blocks of `step` by `step` pixels; the last ones are filled up with the border."""
+    if step == 1:
+        return values
+    padded = np.pad(values, [(0, -length % step) for length in values.shape], mode="edge")
+    rows, columns = (length // step for length in padded.shape)
+    coarse: _Float = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    return coarse
+
+
+def _grown(coarse: _Float, step: int, shape: tuple[int, ...]) -> _Float:
+    """Back to full size, linear between the blocks' centres."""
+    if step == 1:
+        return coarse
+    full: _Float = ndimage.zoom(coarse, step, order=1, mode="nearest", grid_mode=True)
+    return full[: shape[0], : shape[1]]
 
 
 def _labels(values: _Float, scale: float) -> LabelArray:
