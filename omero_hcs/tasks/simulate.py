@@ -20,7 +20,7 @@ from omero_hcs.stores.beside import results_root
 from omero_hcs.stores.ome_zarr.writer import PlateWriter
 from omero_hcs.tasks.base import Progress, no_progress
 
-TRUTH, FIELD_TRUTH, NUCLEI = "truth.csv", "field_truth.csv", "nuclei"
+TRUTH, FIELD_TRUTH = "truth.csv", "field_truth.csv"
 _CHUNK = 4
 
 
@@ -88,7 +88,6 @@ def _simulate_one(
         for number, (site, field) in enumerate(zip(sites, made, strict=True), 1):
             well = site.well.name if site.well else ""
             writer.write_field(well, site.field, site.acquisition, field.pixels)
-            writer.write_labels(well, site.field, site.acquisition, NUCLEI, field.nuclei)
             truths.append(field.truth)
             fields.append(field.field_truth)
             progress(f"simulating {plate.name}", number, len(sites))
