@@ -27,7 +27,7 @@ def fuse_batch_norm(network: nn.Module, probe: Tensor) -> int:
         How many were folded; 0 where the features would have changed, as they would in a network
         that uses the output of a convolution twice.
     """
-    with torch.inference_mode():
+    with torch.no_grad():  # weights made in inference mode could not be used outside it
         before = network(probe)
         pairs = _followers(network, probe)
         layers = dict(network.named_modules())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -127,7 +128,8 @@ def save_model(path: str | Path, card: ModelCard, head: Head) -> str:
         scratch.write_bytes(content)
         scratch.replace(target)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scratch.unlink()
         msg = f"The model could not be written to {target}: {error.strerror}. Choose another place."
         raise WriteError(msg) from error
     return hashlib.sha256(content).hexdigest()

@@ -112,7 +112,7 @@ def network_config(encoder: str) -> PretrainedCfg:
     found = timm.get_pretrained_cfg(encoder) if timm.is_model(encoder) else None
     if found is not None:
         return found
-    close = difflib.get_close_matches(encoder, timm.list_models(pretrained=True), n=4, cutoff=0.5)
+    close = difflib.get_close_matches(encoder, timm.list_models(), n=4, cutoff=0.5)
     hint = f"Close to it: {', '.join(close)}." if close else "For example: tf_efficientnet_lite0."
     msg = f"There is no encoder {encoder!r} in timm {timm.__version__}. {hint}"
     raise InputError(msg)

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from omero_hcs.errors import InputError, LabelError
+from omero_hcs.learning.evaluate import choose_folds, cross_validate, scores
+from omero_hcs.learning.heads import make_head
+
+CLASSES = ("normal", "blur", "debris")
+
+
+@pytest.fixture
+def judged():
+    """60 cells in 12 wells, judged well but not perfectly, with ties."""
+    rng = np.random.default_rng(4)
+    true = np.tile([0, 0, 1, 2, 1], 12)
+    proba = rng.random((60, 3)) + 1.2 * np.eye(3)[true]
+    proba = np.round(proba / proba.sum(axis=1, keepdims=True), 1) + 0.01
+    return true, proba / proba.sum(axis=1, keepdims=True), np.repeat(np.arange(12), 5)
+
+
+def libraries(true, proba):
+    said = proba.argmax(axis=1)
+    each = [roc_auc_score(true == one, proba[:, one]) for one in np.unique(true)]
+    return {
+        "accuracy": accuracy_score(true, said),
+        "f1": f1_score(true, said, average="weighted"),
+        "auc": np.average(each, weights=np.unique(true, return_counts=True)[1]),
+    }
+
+
+def test_scores_are_those_of_scikit_learn(judged):
+    true, proba, wells = judged
+    found = scores(true, proba, CLASSES, wells, rng=np.random.default_rng(0), draws=50)
+    for name, value in libraries(true, proba).items():
+        assert found[name] == pytest.approx(value)
+        assert found[f"{name}_low"] <= value <= found[f"{name}_high"]
+    assert (found["labels"], found["groups"]) == (60, 12)
+
+
+def test_intervals_are_those_of_drawing_wells_one_by_one(judged):
+    true, proba, wells = judged
+    found = scores(true, proba, CLASSES, wells, rng=np.random.default_rng(0), draws=200)
+    draws = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=200)
+    rows = [np.repeat(np.arange(60), draw[wells]) for draw in draws]
+    slow = [libraries(true[row], proba[row]) for row in rows]
+    for name in ("accuracy", "f1", "auc"):
+        low, high = np.percentile([one[name] for one in slow], (2.5, 97.5))
+        assert found[f"{name}_low"] == pytest.approx(low)
+        assert found[f"{name}_high"] == pytest.approx(high)
+
+
+def test_wells_that_differ_widen_the_interval():
+    rng = np.random.default_rng(1)
+    wells = np.repeat(np.arange(10), 20)
+    true = np.tile([0, 1], 100)
+    right = np.repeat(rng.random(10) < 0.6, 20)
+    proba = np.eye(2)[np.where(right, true, 1 - true)]
+    by_well = scores(true, proba, ("a", "b"), wells, rng=np.random.default_rng(0))
+    by_cell = scores(true, proba, ("a", "b"), rng=np.random.default_rng(0))
+    width = [one["accuracy_high"] - one["accuracy_low"] for one in (by_well, by_cell)]
+    assert width[0] > 2 * width[1]
+
+
+def test_one_class_alone_has_no_auc():
+    found = scores(np.zeros(4, dtype=int), np.eye(2)[[0, 0, 1, 0]], ("a", "b"), rng=rng())
+    assert found["accuracy"] == 0.75
+    assert np.isnan(found["auc"])
+    assert np.isnan(found["auc_low"])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="do not fit together for 3 classes"):
+        scores(np.zeros(4, dtype=int), np.ones((4, 2)), CLASSES, rng=rng())
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_no_well_is_on_both_sides(judged):
+    true, _, wells = judged
+    folds = choose_folds(true, wells, folds=5, rng=rng())
+    assert folds.reason is None
+    assert sorted(np.concatenate(folds.held_out)) == list(range(60))
+    for held in folds.held_out:
+        assert not set(wells[held]) & set(np.delete(wells, held))
+
+
+def test_a_class_in_one_well_only_is_told():
+    labels = np.repeat([0, 1], 10)
+    wells = np.repeat(["A01", "A02", "B01"], [5, 5, 10])
+    folds = choose_folds(labels, wells, rng=rng())
+    assert "1 of 2 classes sit in one well only" in folds.reason
+    assert sorted(np.concatenate(folds.held_out)) == list(range(20))
+
+
+def test_one_label_of_a_class_is_too_few():
+    with pytest.raises(LabelError, match="the rarest with 1"):
+        choose_folds(np.array([0, 0, 0, 1]), None, rng=rng())
+
+
+def test_a_head_never_sees_the_well_it_judges():
+    """A feature that gives the well away, and nothing else, is worth nothing out of fold."""
+    wells = np.repeat(np.arange(20), 6)
+    labels = np.random.default_rng(3).permutation(np.repeat([0, 1], 10))[wells]
+    features = np.random.default_rng(2).normal(size=(20, 16))[wells].astype(np.float32)
+    held_out = cross_validate(lambda: make_head("knn"), features, labels, wells, rng=rng())
+    leaking = cross_validate(lambda: make_head("knn"), features, labels, rng=rng())
+    assert (leaking.argmax(axis=1) == labels).mean() > 0.95
+    assert (held_out.argmax(axis=1) == labels).mean() < 0.8
+
+
+def test_the_same_generator_gives_the_same_probabilities(judged):
+    true, proba, wells = judged
+    features = proba.astype(np.float32)
+    first, second = (
+        cross_validate(lambda: make_head("linear", epochs=20), features, true, wells, rng=rng())
+        for _ in range(2)
+    )
+    assert np.array_equal(first, second)
+    assert np.allclose(first.sum(axis=1), 1, atol=1e-5)
