@@ -83,11 +83,15 @@ def inspect_blocks(
         Called with the files done and all files.
     """
     found: dict[Path, BlockInfo | DataError] = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    pool = ThreadPoolExecutor(READERS)
+    try:
         for done, (path, info) in enumerate(zip(paths, pool.map(_inspect, paths), strict=True), 1):
             found[path] = info
             if progress:
                 progress(done, len(paths))
+    finally:
+        # An interrupt does not wait for the thousands of files that are still in the queue.
+        pool.shutdown(cancel_futures=True)
     return found
 
 

@@ -75,7 +75,28 @@ def read_plate(root: Path, *, plate_id: str) -> Plate:
         If the plate is of an NGFF version that is not read.
     """
     group = read_group(root)
-    stored = group.ngff["plate"]
+    try:
+        return _plate(group, plate_id)
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{root} is no OME-Zarr plate that can be read: {error!r} in its attributes."
+        raise DataError(msg) from error
+
+
+def axis_steps(multiscale: Json) -> list[float]:
+    """Size of a step along each axis at full resolution, in the axis' own unit."""
+    factors = [1.0] * len(multiscale["axes"])
+    transforms = [
+        *multiscale["datasets"][0].get("coordinateTransformations", ()),
+        *multiscale.get("coordinateTransformations", ()),
+    ]
+    for transform in transforms:
+        if transform.get("type") == "scale":
+            factors = [a * b for a, b in zip(factors, transform["scale"], strict=True)]
+    return factors
+
+
+def _plate(group: Group, plate_id: str) -> Plate:
+    root, stored = group.path, group.ngff["plate"]
     name = str(stored.get("name") or plate_id)
     treatments = treatments_from_json(group.attributes, plate=name)
     acquisitions = tuple(
@@ -132,19 +153,6 @@ def locate_pixels(folder: Path) -> Pixels:
     except (KeyError, IndexError, TypeError) as error:
         msg = f"{folder} is no OME-Zarr image that can be read: {error!r} in its attributes."
         raise DataError(msg) from error
-
-
-def axis_steps(multiscale: Json) -> list[float]:
-    """Size of a step along each axis at full resolution, in the axis' own unit."""
-    factors = [1.0] * len(multiscale["axes"])
-    transforms = [
-        *multiscale["datasets"][0].get("coordinateTransformations", ()),
-        *multiscale.get("coordinateTransformations", ()),
-    ]
-    for transform in transforms:
-        if transform.get("type") == "scale":
-            factors = [a * b for a, b in zip(factors, transform["scale"], strict=True)]
-    return factors
 
 
 def _well_paths(stored: Json, root: Path) -> dict[Position, str]:

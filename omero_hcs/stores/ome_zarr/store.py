@@ -42,8 +42,9 @@ class OmeZarrStore:
     """
 
     def __init__(self, spec: StoreSpec) -> None:
-        self._spec = spec
         self._root = Path(spec.uri).resolve()
+        # Whole, so that a worker in another folder opens the same plate, and runs have one key.
+        self._spec = spec.model_copy(update={"uri": str(self._root)})
         self._name = self._root.name.removesuffix(".zarr").removesuffix(".ome")
         if not self._root.is_dir():
             msg = f"There is no plate at {spec.uri}: no such folder."

@@ -295,6 +295,9 @@ def _set_display(folder: Path, image: Image, ranges: DisplayRanges) -> None:
     for stored, channel in zip(ome["omero"]["channels"], image.channels, strict=True):
         start, end = ranges.range_of(channel.name)
         stored["window"] |= {"start": start, "end": end}
+        if np.dtype(image.dtype).kind == "f":
+            # The ends of a float type would be the ends of the viewer's slider.
+            stored["window"] |= {"min": start, "max": end}
     for axis in ome["multiscales"][0]["axes"]:
         known = image.z_step_um if axis["name"] == "z" else image.pixel_size_um
         if axis["type"] == "space" and not known:

@@ -211,6 +211,15 @@ def test_an_image_that_is_missing_from_the_copy_is_told_by_name(small, plates):
         plates.open(small)
 
 
+@pytest.mark.parametrize("key", ["wells", "acquisitions"])
+def test_a_plate_whose_document_does_not_fit_is_told_by_name(small, plates, key):
+    edit_json(
+        small / "zarr.json", lambda doc: doc["attributes"]["ome"]["plate"].update({key: [{}]})
+    )
+    with pytest.raises(DataError, match=r"small\.zarr is no OME-Zarr plate that can be read"):
+        plates.open(small)
+
+
 def test_a_newer_ngff_is_refused_by_its_number(small):
     edit_json(small / "zarr.json", lambda doc: doc["attributes"]["ome"].update(version="0.6"))
     with pytest.raises(FormatVersionError, match=r"OME-Zarr 0\.6.*reads 0\.4 and 0\.5"):
@@ -242,6 +251,14 @@ def test_what_is_no_plate_and_what_is_not_there(small, tmp_path):
         open_store(small / "A/01")
     with pytest.raises(PlateNotFoundError, match="no such folder"):
         OmeZarrStore(StoreSpec(uri=str(tmp_path / "none.zarr")))
+
+
+def test_a_worker_in_another_folder_opens_the_same_plate(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(small.parent)
+    spec = open_store("small.zarr/").spec
+    monkeypatch.chdir("/")
+    assert open_store(spec).refs() == (ObjectRef(kind="plate", id="small"),)
+    assert spec == open_store(small).spec
 
 
 def test_an_image_id_never_leads_out_of_the_plate(small, plates):

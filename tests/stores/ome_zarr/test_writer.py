@@ -61,6 +61,19 @@ def test_all_wells_share_one_display_range_made_from_the_pixels(tmp_path, two_we
     assert (windows[0]["min"], windows[0]["max"]) == (0, 65535)
 
 
+def test_float_pixels_keep_their_values_and_get_a_range_of_their_own(tmp_path, plates):
+    image = plates.image(dtype="float32")
+    pixels = np.random.default_rng(0).random((2, 48, 40)).astype(np.float32)
+    plate = plates.plate([Well(0, 0, (Field(0, image),))])
+    with PlateWriter(tmp_path / "p.zarr", plate) as writer:
+        writer.write_field("A01", 0, None, pixels)
+    store, plate = plates.open(tmp_path / "p.zarr")
+    np.testing.assert_array_equal(store.read(next(plate.sites()).image, channels=[0, 1]), pixels)
+    window = omero_of(tmp_path / "p.zarr/A/01/0")[0]["window"]
+    assert 0 <= window["min"] == window["start"] < 0.1
+    assert 0.9 < window["end"] == window["max"] <= 1
+
+
 def test_large_planes_are_cut_into_even_chunks(tmp_path, plates):
     image = plates.image(size_y=2160, size_x=1000)
     plate = plates.plate([Well(0, 0, (Field(0, image),))])
