@@ -25,6 +25,7 @@ CELL_FAULTS = ("dead", "floating", "clump", "debris", "autofluorescence", "satur
 """Artefacts of single cells, equally likely."""
 
 _BRIGHT = 0.8
+_SPREADING = ("clump", "autofluorescence")
 
 Faults = dict[int, Fault]
 """What is wrong with each cell by its label; a cell that is not there is normal."""
@@ -85,8 +86,9 @@ def spoil_cells(
     faults: Faults = {}
     hit = np.flatnonzero(rng.random(len(cells)) < fraction)
     kinds = rng.choice(CELL_FAULTS, len(hit))
-    # A clump takes three to six cells, so fewer seeds give the same share of cells.
-    keep = (kinds != "clump") | (rng.random(len(hit)) < 0.25)
+    # A clump takes three to six cells and a glow reaches about as many: fewer of them are drawn,
+    # so that all kinds end up with about the same number of cells.
+    keep = ~np.isin(kinds, _SPREADING) | (rng.random(len(hit)) < 0.25)
     hit, kinds = hit[keep], kinds[keep]
     dying = np.flatnonzero(rng.random(len(cells)) < death)
     hit = np.concatenate([hit, dying])
