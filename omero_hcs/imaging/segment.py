@@ -16,12 +16,12 @@ from omero_hcs.imaging.split import largest, means, split_touching
 
 _Float = NDArray[np.float32]
 
-# Tuned on images 0, 2, ... of ../shared/data/nuclei_masks; F1 changes by less than 0.006 when any
-# of them is changed by a tenth or more (benchmarks/bench_nuclei.py).
+# Tuned on images 0, 2, ... of ../shared/data/nuclei_masks; F1 changes by less than 0.01 when any
+# of them is changed by a tenth (benchmarks/bench_nuclei.py).
 _SIGNIFICANT = 5.0  # spreads of the background that a nucleus stands out
 _HALF = 0.55  # of the brightness nearby: the edge of a blurred disc is at half
-_OPENING = 6.0  # diameters: no clump is as wide, so what is left is background
-_FIRST_SCALE, _MIN_DIAMETER, _MAX_DIAMETER = 12.0, 5.0, 400.0  # pixels
+_OPENING = 4.0  # diameters: no clump is as wide, so what is left is background
+_LEVEL, _MIN_DIAMETER = (7.0, 14.0), 5.0  # pixels
 _ELONGATION = 1.15  # diameter over inscribed circle
 
 # What a nucleus is not, as shares of the typical diameter, of that disc's area, of the field's
@@ -145,63 +145,45 @@ def _checked(plane: PlaneArray, diameter: float | None) -> _Float:
 
 
 def _first_diameter(values: _Float) -> float | None:
-    """Twice the largest distance to the edge, over the pieces of a first mask, by area.
+    """Typical diameter, each object measured where it is about ten pixels across.
 
-    The inscribed circle of a clump is that of one nucleus, so clumps do no harm; nuclei are
-    a little longer than wide, hence the factor.
+    The image is halved again and again. An object counts at the one size at which it has 7 to 14
+    pixels, by its inscribed circle (that of a clump is that of one nucleus), so that a large
+    glow or a speck is one object among many. Weighted median, the weight being the diameter:
+    many small specks weigh less than some nuclei.
     """
-    if min(values.shape, default=0) < _MIN_DIAMETER:
+    found = [np.zeros(0)]
+    step = 1
+    while min(values.shape) >= 2 * _LEVEL[1] * step:
+        found.append(step * _diameters(_shrunk(values, step), smallest_too=step == 1))
+        step *= 2
+    diameters = np.sort(np.concatenate(found))
+    if not diameters.size:
         return None
-    contrast, noise = _contrast(values, _FIRST_SCALE, unknown=True)
-    pieces, count = ndimage.label(_mask(contrast, noise, _FIRST_SCALE))
+    weight = np.cumsum(diameters)
+    return float(diameters[np.searchsorted(weight, weight[-1] / 2)])
+
+
+def _diameters(values: _Float, *, smallest_too: bool) -> NDArray[np.float64]:
+    """Diameters of the objects of 7 to 14 pixels, in pixels; from 5 at full size."""
+    least = _MIN_DIAMETER if smallest_too else _LEVEL[0]
+    scale = float(np.sqrt(_LEVEL[0] * _LEVEL[1]))
+    contrast, noise = _contrast(values, scale)
+    pieces, count = ndimage.label(_mask(contrast, noise, scale))
     if count == 0:
-        return None
-    depth = ndimage.distance_transform_edt(pieces)
-    inscribed = 2.0 * largest(depth, pieces)[1:]
-    area = np.bincount(pieces.ravel())[1:]
-    keep = inscribed >= _MIN_DIAMETER * 0.8
-    if not keep.any():
-        return None
-    order = np.argsort(inscribed[keep])
-    weight = np.cumsum(area[keep][order])
-    middle = inscribed[keep][order][np.searchsorted(weight, weight[-1] / 2)]
-    return float(np.clip(_ELONGATION * middle, _MIN_DIAMETER, _MAX_DIAMETER))
+        return np.zeros(0)
+    inscribed = 2.0 * largest(ndimage.distance_transform_edt(pieces), pieces)[1:]
+    diameters = _ELONGATION * inscribed.astype(np.float64)
+    return diameters[(diameters >= least) & (diameters < _LEVEL[1])]
 
 
-def _contrast(values: _Float, scale: float, *, unknown: bool = False) -> tuple[_Float, float]:
-    """Smoothed plane with its background taken off, and the spread of that background.
-
-    As long as the scale is `unknown`, only a sloping background is taken off: an opening might
-    take large nuclei with it.
-    """
+def _contrast(values: _Float, scale: float) -> tuple[_Float, float]:
+    """Smoothed plane with its background taken off, and the spread of that background."""
     smooth = ndimage.gaussian_filter(values, float(np.clip(scale / 20, 0.7, 2.0)))
-    flat = smooth - (_sloping(smooth) if unknown else _uneven(smooth, scale))
+    flat = smooth - _uneven(smooth, scale)
     level, spread = background_level(flat)
     least = 1e-6 * float(np.abs(values).max(initial=0.0))
     return flat - np.float32(level), max(spread, noise_sigma(values) / 4, least)
-
-
-def _sloping(smooth: _Float) -> _Float:
-    """Quadratic surface through the darker parts of the plane; blocks full of cells left out."""
-    step = max(1, min(smooth.shape) // 16)
-    rows, columns = (length // step for length in smooth.shape)
-    blocks = smooth[: rows * step, : columns * step].reshape(rows, step, columns, step)
-    dark = np.percentile(blocks, 20, axis=(1, 3)).ravel()
-    terms = _quadratic(rows, columns).reshape(dark.size, -1)
-    use = np.ones(dark.size, dtype=np.bool_)
-    for _ in range(4):
-        weights = np.linalg.lstsq(terms[use], dark[use])[0]
-        above = dark - terms @ weights
-        use = above <= np.median(above[use]) + 2.0 * np.median(np.abs(above[use]))
-    surface: _Float = _quadratic(*smooth.shape) @ weights.astype(np.float32)
-    return surface
-
-
-def _quadratic(rows: int, columns: int) -> _Float:
-    """1, y, x, yx, yy, xx at each place of a grid over [-0.5, 0.5]: shape (rows, columns, 6)."""
-    sides = (((np.arange(n, dtype=np.float32) + 0.5) / n - 0.5) for n in (rows, columns))
-    y, x = np.meshgrid(*sides, indexing="ij")
-    return np.stack([np.ones_like(y), y, x, y * x, y * y, x * x], axis=-1)
 
 
 def _uneven(smooth: _Float, scale: float) -> _Float:

@@ -78,6 +78,14 @@ def test_uneven_background_makes_no_difference() -> None:
     assert len(segment_nuclei(discs(GRID) + slope)) == len(GRID)
 
 
+def test_glow_larger_than_any_nucleus_hides_none() -> None:
+    rows, columns = np.indices((240, 240))
+    glow = 600 * np.exp(-(np.square(rows - 120) + np.square(columns - 120)) / (2 * 45.0**2))
+    plane = discs(GRID) + glow
+    assert estimate_diameter(plane) == pytest.approx(18, rel=0.25)
+    assert len(segment_nuclei(plane)) >= len(GRID) - 1
+
+
 def test_gain_offset_and_dtype_make_no_difference() -> None:
     plane = discs(GRID)
     reference = segment_nuclei(plane).labels

@@ -61,6 +61,8 @@ def test_bbbc006_in_focus_and_not() -> None:
     sharp = segment_nuclei(imread(folder / "BBBC006_A04_s1_w1_infocus.tif"))
     assert 90 <= len(sharp) <= 115
     assert median_diameter([sharp]) == pytest.approx(28, abs=2)
-    assert len(segment_nuclei(imread(folder / "BBBC006_A01_s1_w1_z00.tif"))) == 7
+    blurred = segment_nuclei(imread(folder / "BBBC006_A01_s1_w1_z00.tif"))
+    assert 6 <= len(blurred) <= 9
+    assert median_diameter([blurred]) == pytest.approx(65, abs=8)
     fog = segment_nuclei(imread(folder / "BBBC006_I16_s2_w1_z00.tif"))
-    assert len(fog) <= 2
+    assert len(fog) <= 5
