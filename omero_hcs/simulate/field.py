@@ -253,20 +253,31 @@ def _judge(
 ) -> artefacts.Faults:
     """Judge each nucleus in one plane: its own fault, or the field's where that is worse."""
     dna, defocus = plane
-    result = {int(cell): faults[int(cell)] for cell in nuclei.ids if int(cell) in faults}
     size = int(nuclei.labels.max()) + 1
     at_top = nuclei.labels[dna >= stage.optics.ceiling]
     area = np.maximum(np.bincount(nuclei.labels.ravel(), minlength=size), 1)
     saturated = np.bincount(at_top, minlength=size) / area
+    result: artefacts.Faults = {}
     for cell, y, x in zip(nuclei.ids.tolist(), nuclei.y, nuclei.x, strict=True):
-        over_stained = cell in result and result[cell].label == "saturation"
-        if saturated[cell] >= _MIN_SATURATED or over_stained:
-            # What the camera shows replaces what was planned.
-            kept = None if over_stained else result.get(cell)
-            result[cell] = worse(kept, measured("saturation", float(saturated[cell])))
+        trouble = _with_saturation(faults.get(cell), float(saturated[cell]), stage.trouble)
         blur = float(defocus if not defocus.ndim else defocus[int(y) + MARGIN, int(x) + MARGIN])
         if blur >= SCALES["out_of_focus"].first:
-            result[cell] = worse(result.get(cell), measured("out_of_focus", blur))
+            trouble = worse(trouble, measured("out_of_focus", blur))
         if stage.trouble.label == "noise":
-            result[cell] = worse(result.get(cell), stage.trouble)
+            trouble = worse(trouble, stage.trouble)
+        if trouble is not None:
+            result[cell] = trouble
     return result
+
+
+def _with_saturation(own: Fault | None, share: float, field_trouble: Fault) -> Fault | None:
+    """Fault of a nucleus with `share` of it at the ceiling: what was planned gives way to that.
+
+    A dead cell or a precipitate that is bright enough to saturate keeps its name, unless the
+    whole field is over-exposed.
+    """
+    if own is not None and own.label == "saturation":
+        return measured("saturation", share)
+    if share < _MIN_SATURATED or (own is not None and field_trouble.label != "saturation"):
+        return own
+    return worse(own, measured("saturation", share))

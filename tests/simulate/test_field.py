@@ -6,7 +6,12 @@ from scipy import ndimage
 
 from omero_hcs.simulate.artefacts import plan_faults
 from omero_hcs.simulate.design import SimulationSettings, plan_plate, site_generator
-from omero_hcs.simulate.field import FIELD_TRUTH_COLUMNS, TRUTH_COLUMNS, simulate_field
+from omero_hcs.simulate.field import (
+    FIELD_TRUTH_COLUMNS,
+    TRUTH_COLUMNS,
+    _with_saturation,
+    simulate_field,
+)
 from omero_hcs.simulate.plate import simulate_plate
 from omero_hcs.simulate.severity import ARTEFACTS, EMPTY, Fault, fault
 
@@ -211,3 +216,13 @@ def test_toxicity_leaves_fewer_and_smaller_nuclei():
         size.append(np.median(np.concatenate([table["diameter"] for table in alive])))
     assert count[1] < 0.6 * count[0]
     assert size[1] < 0.9 * size[0]
+
+
+def test_a_bright_dead_cell_is_dead_and_not_saturated_unless_the_field_is():
+    dead = fault("dead", 0.9)
+    assert _with_saturation(dead, 0.5, Fault()) == dead
+    assert _with_saturation(None, 0.5, Fault()).label == "saturation"
+    assert _with_saturation(None, 0.001, Fault()) is None
+    over_exposed = fault("saturation", 0.5)
+    assert _with_saturation(fault("dead", 0.1), 0.5, over_exposed).label == "saturation"
+    assert _with_saturation(over_exposed, 0.1, Fault()).physical == 0.1
