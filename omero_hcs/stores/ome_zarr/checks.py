@@ -103,8 +103,8 @@ def name_channels(
     ordered = sorted((value for value in values if value is not None), key=natural_key)
     if names is not None and len(names) != len(ordered):
         msg = (
-            f"{len(names)} channel names were given ({', '.join(names)}), but the files have "
-            f"{len(ordered)} channels: {', '.join(ordered)}. Give a name for each, in this order."
+            f"Channel names given: {', '.join(names)}. But the files have {len(ordered)} channels: "
+            f"{', '.join(ordered)}. Give a name for each, in this order."
         )
         raise InputErrors([msg])
     given = names or [f"channel {value}" if value.isdecimal() else value for value in ordered]
@@ -258,9 +258,8 @@ def _held_names(
     if names is not None:
         if len(names) != info.size_c:
             msg = (
-                f"{len(names)} channel names were given ({', '.join(names)}), but each file holds "
-                f"{info.size_c}. If the file names tell the channel, put {{channel}} into the "
-                "pattern."
+                f"Channel names given: {', '.join(names)}. But each file holds {info.size_c} "
+                f"channels. If the file names tell the channel, put {{channel}} into the pattern."
             )
             raise InputErrors([msg])
         return tuple(names)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from omero_hcs.errors import InputError, InputErrors
-from omero_hcs.model import Role, parse_well, well_name
+from omero_hcs.model import Role, parse_well, row_name, well_name
 from omero_hcs.stores.ome_zarr.treatments import Position, WellTreatment
+
+Found = TypeVar("Found")
 
 _COLUMNS = {
     "well": ("well", "well_id", "well_name", "well_position"),
@@ -72,15 +75,14 @@ def read_platemap(path: Path) -> dict[Position, WellTreatment]:
         if not any(cell.strip() for cell in cells):
             continue
         row = {name.strip(): cell.strip() for name, cell in zip(names, cells, strict=False)}
-        try:
-            position = _position(row, header)
-            if position in seen:
-                msg = f"well {well_name(*position)} is there already, in line {seen[position]}."
-                raise InputError(msg)
-            seen[position] = number
-            wells[position] = _treatment(row, header)
-        except InputError as error:
-            faults.append(f"{path.name} line {number}: {error}")
+        position, treatment, wrong = _line(row, header)
+        if position in seen:
+            name = well_name(*position)
+            wrong.append(f"well {name} is there already, in line {seen[position]}.")
+        if position is not None:
+            seen.setdefault(position, number)
+            wells[position] = treatment
+        faults += [f"{path.name} line {number}: {fault}" for fault in wrong]
     if not wells and not faults:
         faults.append(f"{path.name} has a header line, but no wells.")
     if faults:
@@ -123,9 +125,37 @@ def _header(names: list[str], path: Path, *, decimal_comma: bool) -> _Header:
     return _Header(columns, others, decimal_comma)
 
 
+def _line(
+    row: Mapping[str, str], header: _Header
+) -> tuple[Position | None, WellTreatment, list[str]]:
+    """Well and treatment of one line, and all that is wrong with it."""
+
+    def cell(key: str) -> str | None:
+        return row.get(header.columns.get(key, ""), "") or None
+
+    wrong: list[str] = []
+
+    def checked(check: Callable[[], Found]) -> Found | None:
+        try:
+            return check()
+        except InputError as error:
+            wrong.append(str(error))
+            return None
+
+    position = checked(lambda: _position(row, header))
+    dose = checked(lambda: _dose(cell("dose"), decimal_comma=header.decimal_comma))
+    role = checked(lambda: _role(cell("role")))
+    metadata = MappingProxyType({name: row[name] for name in header.others if row.get(name)})
+    treatment = WellTreatment(cell("treatment"), dose, cell("dose_unit"), role, metadata)
+    return position, treatment, wrong
+
+
 def _position(row: Mapping[str, str], header: _Header) -> Position:
     columns = header.columns
-    parts = row.get(columns.get("row", ""), "") + row.get(columns.get("column", ""), "")
+    letters = row.get(columns.get("row", ""), "")
+    if letters.isdecimal() and int(letters) > 0:
+        letters = row_name(int(letters) - 1)
+    parts = letters + row.get(columns.get("column", ""), "")
     if "well" not in columns:
         return parse_well(parts)
     position = parse_well(row.get(columns["well"], ""))
@@ -133,20 +163,6 @@ def _position(row: Mapping[str, str], header: _Header) -> Position:
         msg = f"well is {row[columns['well']]!r}, but row and column say {parts!r}."
         raise InputError(msg)
     return position
-
-
-def _treatment(row: Mapping[str, str], header: _Header) -> WellTreatment:
-    def cell(key: str) -> str | None:
-        return row.get(header.columns.get(key, ""), "") or None
-
-    metadata = {name: row[name] for name in header.others if row.get(name)}
-    return WellTreatment(
-        cell("treatment"),
-        _dose(cell("dose"), decimal_comma=header.decimal_comma),
-        cell("dose_unit"),
-        _role(cell("role")),
-        MappingProxyType(metadata),
-    )
 
 
 def _dose(text: str | None, *, decimal_comma: bool) -> float | None:

@@ -239,7 +239,7 @@ def test_all_faults_come_in_one_message(folder, tmp_path):
         "line 2: the role is 'controll'",
         "line 3: 'X1Y' is no well name",
         "p_A01_s1_w1.tif cannot be read",
-        "3 channel names were given (GFP, DNA, ER), but the files have 2 channels: 1, 2",
+        "Channel names given: GFP, DNA, ER. But the files have 2 channels: 1, 2",
     ):
         assert any(wanted in fault for fault in faults), (wanted, faults)
 

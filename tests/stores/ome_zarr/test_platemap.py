@@ -40,6 +40,7 @@ def test_treatment_dose_role_and_the_rest(platemap):
     [
         ("Row;Column;Treatment;Dose\nB;3;Taxol;0,5\n", "utf-8-sig"),  # a German Excel
         ("row\tcolumn\ttreatment\tdose\nB\t03\tTaxol\t0.5\n", "utf-8"),
+        ("Row,Column,treatment,dose\n2,3,Taxol,0.5\n", "utf-8"),
         ("WELL,treatment,dose\r\nb3, Taxol ,0.5\r\n", "utf-8"),
     ],
 )
@@ -57,11 +58,12 @@ def test_every_bad_line_is_named_at_once(platemap):
         "A03,A,4,1,\n"
         "A04,A,4,1,\n"
         "A4,A,4,2,\n"
+        "1,,,many,bad\n"
     )
     with pytest.raises(InputErrors) as caught:
         read_platemap(path)
     faults = caught.value.faults
-    assert len(faults) == 5
+    assert len(faults) == 8
     for fault, wanted in zip(
         faults,
         (
@@ -70,6 +72,9 @@ def test_every_bad_line_is_named_at_once(platemap):
             "line 4: the role is 'contrl'. Roles are: negative_control, positive_control",
             "line 5: well is 'A03', but row and column say 'A4'",
             "line 7: well A04 is there already, in line 6",
+            "line 8: '1' is no well name",
+            "line 8: the dose is 'many'",
+            "line 8: the role is 'bad'",
         ),
         strict=True,
     ):
