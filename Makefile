@@ -7,7 +7,7 @@ BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 CODE := omero_hcs tests tools benchmarks docs
 
-.PHONY: help setup demo test test-all lint format docs bench release clean
+.PHONY: help setup demo test test-all lint lint-style lint-types lint-layers lint-docs format docs bench release clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,11 +25,19 @@ test: setup  ## the tests, but for the slow ones
 test-all: setup  ## all tests
 	@$(BIN)/pytest -n 2
 
-lint: setup  ## style, types, layers, documentation
+lint: lint-style lint-types lint-layers lint-docs  ## style, types, layers, documentation
+
+lint-style: setup
 	@$(BIN)/ruff check $(wildcard $(CODE))
 	@$(BIN)/ruff format --check $(wildcard $(CODE))
+
+lint-types: setup
 	@$(BIN)/mypy
+
+lint-layers: setup
 	@$(BIN)/lint-imports
+
+lint-docs: setup
 	@$(BIN)/mkdocs build --strict --quiet --site-dir $(or $(SITE),site)
 
 format: setup  ## let ruff mend what it can
