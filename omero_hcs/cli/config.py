@@ -14,7 +14,7 @@ def command() -> None:
     """Show the settings of this installation."""
 
 
-@command.command("show")
+@command.command("show", short_help="Show every setting and where it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def show(*, as_json: bool) -> int:
     """Show every setting, its value and where that came from; secrets are masked."""

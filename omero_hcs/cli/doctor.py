@@ -12,7 +12,10 @@ from omero_hcs.cli.terminal import DONE, FAILED, echo, echo_json
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(*, as_json: bool) -> int:
-    """Say what is installed, which device and weights, what is missing and what mends it."""
+    """Say what is installed, which device and weights, what is missing and what mends it.
+
+    The exit code is 1 if anything is missing or broken.
+    """
     from omero_hcs.settings import load_settings
     from omero_hcs.tasks.doctor import examine
 

@@ -11,30 +11,51 @@ import click
 
 from omero_hcs import lazy
 from omero_hcs.cli.terminal import show_error
+from omero_hcs.errors import MissingExtraError
 
 
 @dataclass(frozen=True)
 class Verb:
-    """Where a verb's command is, and its line in the help: known without loading it."""
+    """Where a verb's command is, its line in the help, and the extras that it needs.
+
+    All of this is known without loading the command.
+    """
 
     entry: str
     help: str
+    extras: str = ""
 
 
 VERBS: dict[str, Verb] = {
-    "demo": Verb("omero_hcs.cli.demo:command", "Simulate a plate, teach a model, judge the plate."),
-    "simulate": Verb("omero_hcs.cli.simulate:command", "Make a simulated plate with known truth."),
-    "convert": Verb("omero_hcs.cli.convert:command", "Make an OME-Zarr plate of image files."),
-    "crop": Verb("omero_hcs.cli.crop:command", "Find the cells of a plate and crop them."),
-    "train-qc": Verb("omero_hcs.cli.train_qc:command", "Train a quality model on labelled cells."),
-    "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate."),
-    "report": Verb("omero_hcs.cli.report:command", "Make the report of a quality run again."),
-    "undo": Verb("omero_hcs.cli.undo:command", "Remove what a run wrote, and nothing else."),
+    "demo": Verb(
+        "omero_hcs.cli.demo:command", "Simulate a plate, teach a model, judge the plate.", "all"
+    ),
+    "simulate": Verb(
+        "omero_hcs.cli.simulate:command", "Make a simulated plate with known truth.", "disk"
+    ),
+    "convert": Verb(
+        "omero_hcs.cli.convert:command", "Make an OME-Zarr plate of image files.", "disk"
+    ),
+    "crop": Verb("omero_hcs.cli.crop:command", "Find the cells of a plate and crop them.", "disk"),
+    "train-qc": Verb(
+        "omero_hcs.cli.train_qc:command",
+        "Train a quality model on labelled cells.",
+        "disk,ml,weights",
+    ),
+    "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate.", "all"),
+    "report": Verb(
+        "omero_hcs.cli.report:command", "Make the report of a quality run again.", "disk,report"
+    ),
+    "undo": Verb(
+        "omero_hcs.cli.undo:command", "Remove what a run wrote, and nothing else.", "disk"
+    ),
     "runs": Verb("omero_hcs.cli.runs:command", "List the runs of this installation."),
-    "models": Verb("omero_hcs.cli.models:command", "List models, or show what one is."),
+    "models": Verb("omero_hcs.cli.models:command", "List models, or show what one is.", "ml"),
     "config": Verb("omero_hcs.cli.config:command", "Show the settings and where they come from."),
     "doctor": Verb("omero_hcs.cli.doctor:command", "Say what is installed, and what is missing."),
-    "work": Verb("omero_hcs.cli.work:command", "Work units of a run off (called by engines)."),
+    "work": Verb(
+        "omero_hcs.cli.work:command", "Work units of a run off (called by engines).", "all"
+    ),
 }
 
 
@@ -105,9 +126,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt as error:
         return show_error(error, None)
+    except ImportError as error:
+        return show_error(_missing_extra(error, arguments) or error, _log_folder())
     except Exception as error:  # noqa: BLE001  (the one place that turns any error into a message)
         return show_error(error, _log_folder())
     return code if isinstance(code, int) else 0
+
+
+def _missing_extra(error: ImportError, arguments: Sequence[str] | None) -> MissingExtraError | None:
+    """Name all that a verb needs at once, where one of its packages is not installed."""
+    given = sys.argv[1:] if arguments is None else arguments
+    verb = VERBS.get(given[0]) if given else None
+    missing = (error.name or "omero_hcs").partition(".")[0]
+    absent = isinstance(error, ModuleNotFoundError | MissingExtraError)
+    if verb is None or not verb.extras or not absent or missing == "omero_hcs":
+        return None
+    msg = (
+        f"omero-hcs {given[0]} needs {missing!r}, which is not installed. "
+        f"Install all that it needs with: pip install 'omero-hcs[{verb.extras}]'"
+    )
+    return MissingExtraError(msg, name=missing)
 
 
 def _log_folder() -> Any:

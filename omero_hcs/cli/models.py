@@ -31,7 +31,7 @@ def list_models(*, as_json: bool) -> int:
     return 0
 
 
-@command.command("show")
+@command.command("show", short_help="Show what a model is: its card.")
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole card as JSON.")
 def show(model: str, *, as_json: bool) -> int:

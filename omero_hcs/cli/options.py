@@ -12,10 +12,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from omero_hcs.cli.terminal import progress_bar, show_outcome
-from omero_hcs.errors import ParamsError
+from omero_hcs.errors import InputErrors, ParamsError
 from omero_hcs.tasks.base import TaskParams
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_METAVARS = {
+    "nuclei": "CHANNEL",
+    "crop_size": "SIZE",
+    "labels": "FILE",
+    "output": "FILE",
+    "weights": "FILE",
+    "weights_sha256": "SHA256",
+    "normal_class": "CLASS",
+}
+"""What stands for an option's value in the help, where its name in capitals says less."""
 
 
 def options_of(schema: type[BaseModel]) -> Callable[[F], F]:
@@ -28,11 +39,17 @@ def options_of(schema: type[BaseModel]) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        for name, field in reversed(schema.model_fields.items()):
+        for name, field in reversed(_own_first(schema)):
             click.option(*_flags(name, field), **_attributes(name, field))(function)
         return function
 
     return decorate
+
+
+def _own_first(schema: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Fields of the model itself before those it shares with others: help shows them first."""
+    fields, own = schema.model_fields, schema.__annotations__
+    return sorted(fields.items(), key=lambda item: item[0] not in own)
 
 
 def _flags(name: str, field: FieldInfo) -> list[str]:
@@ -75,7 +92,8 @@ def _metavar(name: str, kind: Any) -> str:
     if words:
         return "|".join(["NUMBER", *words])
     numbers = {int: "NUMBER", float: "FRACTION"}
-    return next((numbers[member] for member in members if member in numbers), name.upper())
+    word = _METAVARS.get(name, name.upper())
+    return next((numbers[member] for member in members if member in numbers), word)
 
 
 def params_of(schema: type[TaskParams], given: Mapping[str, Any]) -> TaskParams:
@@ -90,28 +108,51 @@ def params_of(schema: type[TaskParams], given: Mapping[str, Any]) -> TaskParams:
 
     Raises
     ------
-    ParamsError
-        Naming every option that does not fit.
+    ParamsError, InputErrors
+        Naming the option that does not fit, or every one of several.
     """
     values = {
-        name: _split(schema.model_fields[name], value)
+        name: _split(name, schema.model_fields[name], value)
         for name, value in given.items()
         if value is not None
     }
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"--{str(fault['loc'][0]).replace('_', '-')} {fault['input']!r}: {fault['msg']}."
-            for fault in error.errors()
-        ]
-        raise ParamsError("\n".join(dict.fromkeys(faults))) from None
+        faults = _faults(schema, error)
+        raise (InputErrors(faults) if len(faults) > 1 else ParamsError(faults[0])) from None
 
 
-def _split(field: FieldInfo, value: Any) -> Any:
-    if isinstance(value, str) and "tuple" in str(field.annotation):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+def _faults(schema: type[BaseModel], error: ValidationError) -> list[str]:
+    """Say of each option that does not fit what it must be."""
+    faults: dict[str, str] = {}
+    for fault in error.errors():
+        name = str(fault["loc"][0])
+        kind = _metavar(name, schema.model_fields[name].annotation)
+        must = f"must be {_either(kind)}" if "|" in kind else _must(fault["msg"])
+        faults.setdefault(name, f"--{name.replace('_', '-')} {fault['input']!r} {must}.")
+    return list(faults.values())
+
+
+def _either(words: str) -> str:
+    *first, last = words.replace("NUMBER", "a number").split("|")
+    return f"{', '.join(first)} or {last}"
+
+
+def _must(message: str) -> str:
+    """Turn pydantic's "Input should be a valid integer, unable to parse..." to a user."""
+    message = message.partition(", unable to parse")[0]
+    return message.replace("Input should", "must").replace("a valid integer", "a whole number")
+
+
+def _split(name: str, field: FieldInfo, value: Any) -> Any:
+    if not isinstance(value, str) or "tuple" not in str(field.annotation):
+        return value
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not parts:
+        msg = f"--{name} {value!r} names none. Pass them with commas between, such as DAPI,GFP."
+        raise ParamsError(msg)
+    return parts
 
 
 def task_command(name: str, task: str, schema: type[TaskParams]) -> click.Command:

@@ -51,10 +51,11 @@ def command(context: click.Context, *, limit: int, as_json: bool) -> int:
 
 @command.command("undo")
 @click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON.")
 @click.pass_context
-def undo(context: click.Context, run_id: str) -> int:
+def undo(context: click.Context, run_id: str, *, as_json: bool) -> int:
     """Remove what a run wrote; the same as `omero-hcs undo`."""
     from omero_hcs.cli.undo import command as undo_command
 
-    code: int = context.invoke(undo_command, where=(run_id,), as_json=False)
+    code: int = context.invoke(undo_command, where=(run_id,), as_json=as_json)
     return code

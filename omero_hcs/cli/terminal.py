@@ -11,7 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omero_hcs.errors import HcsError, InputError, NotFoundError
+from omero_hcs.errors import (
+    ChecksumError,
+    FormatVersionError,
+    HcsError,
+    InputError,
+    NotFoundError,
+)
 from omero_hcs.logs import redact
 
 if TYPE_CHECKING:
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all done; failed; input that does not fit; done but for some fields; Ctrl-C."""
+
+_OF_THE_INPUT = (InputError, NotFoundError, ChecksumError, FormatVersionError)
+"""Errors whose mend is another input: asking for the same again can only end the same way."""
 
 
 @contextlib.contextmanager
@@ -136,7 +145,7 @@ def show_error(error: BaseException, log_folder: Path | None) -> int:
     if not known:
         where = _keep_trace(error, log_folder)
         echo(f"This should not have happened. {where}", error=True)
-    return BAD_INPUT if isinstance(error, InputError | NotFoundError) else FAILED
+    return BAD_INPUT if isinstance(error, _OF_THE_INPUT) else FAILED
 
 
 def _keep_trace(error: BaseException, folder: Path | None) -> str:

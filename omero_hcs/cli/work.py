@@ -12,12 +12,18 @@ from omero_hcs.errors import ParamsError
 
 
 @click.command("work")
-@click.option("--spec", "spec_file", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--spec",
+    "spec_file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The run's spec.json.",
+)
 @click.option("--units", "wanted", required=True, metavar="FIRST-LAST", help="Such as 0-49.")
 def command(spec_file: Path, wanted: str) -> int:
     """Work some units of a run off; their parts go into the run's folder.
 
-    SPEC is the run's spec.json; the units are numbered as in the units.json beside it.
+    The units are numbered as in the units.json beside the spec.
     """
     from omero_hcs.jobs.specfile import read_spec
     from omero_hcs.worker import run_units

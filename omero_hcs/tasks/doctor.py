@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,7 +61,7 @@ def _extras() -> Iterator[Finding]:
         if extra in _SKIPPED:
             continue
         needs = [_need(text) for text in declared if _is_of(text, extra)]
-        faults = [fault for name, least in needs if (fault := _fault(name, least))]
+        faults = _faults(needs)
         if faults:
             mend = f"pip install 'omero-hcs[{extra}]'"
             yield Finding(f"extra {extra}", "missing", "; ".join(faults), mend)
@@ -80,12 +80,18 @@ def _need(requirement: str) -> tuple[str, str]:
     return (match[1], match[2] or "0") if match else (requirement, "0")
 
 
-def _fault(name: str, least: str) -> str:
-    try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return f"{name} is not installed"
-    return f"{name} is {version}; {least} is needed" if _key(version) < _key(least) else ""
+def _faults(needs: Sequence[tuple[str, str]]) -> list[str]:
+    """Say which of the packages are absent, and which are too old."""
+    absent, old = [], []
+    for name, least in needs:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(name)
+            continue
+        if _key(version) < _key(least):
+            old.append(f"{name} is {version}, {least} is needed")
+    return [*([f"not installed: {', '.join(absent)}"] if absent else []), *old]
 
 
 def _key(version: str) -> tuple[int, ...]:

@@ -78,9 +78,9 @@ def _find(store: PlateStore, run_id: str | None, where: str) -> tuple[ObjectRef,
     for target, manifest in reversed(judged):
         if run_id in (None, manifest["run_id"]):
             return target, str(manifest["run_id"])
-    known = ", ".join(str(manifest["run_id"]) for _, manifest in judged) or "none"
-    asked = f"no quality run {run_id!r}" if run_id else "no quality run yet"
-    msg = f"{where} has {asked}. It has: {known}. Make one with: omero-hcs apply-qc {where}"
+    known = ", ".join(str(manifest["run_id"]) for _, manifest in judged)
+    fault = f"no quality run {run_id!r}. It has: {known}" if known else "no quality run yet"
+    msg = f"{where} has {fault}. Make one with: omero-hcs apply-qc {where}"
     raise RunNotFoundError(msg)
 
 
