@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 _ENGINES = {"local": "omero_hcs.jobs.local:LocalEngine"}
 
+_STAGES = {"crop_cells": "cropping fields", "train_qc": "training", "apply_qc": "judging fields"}
+"""What a progress bar calls the work on a task's units."""
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -229,17 +232,17 @@ class _Run:
 
     def _work(self, spec: RunSpec) -> None:
         engine = cast("Engine", lazy.load(_ENGINES[self.settings.engine])())
-        total = len(self.ledger.units(spec.run_id))
+        total, stage = len(self.ledger.units(spec.run_id)), _STAGES.get(self.name, "working")
         for _ in range(ATTEMPTS):
             pending = self.ledger.pending(spec.run_id)
             if not pending:
                 return
             done = total - len(pending)
-            self.progress("judging fields", done, total)
+            self.progress(stage, done, total)
             with contextlib.closing(_results(engine, spec, pending)) as results:
                 for result in results:
                     done += self._record(spec, pending, result)
-                    self.progress("judging fields", done, total)
+                    self.progress(stage, done, total)
 
     def _record(self, spec: RunSpec, units: Sequence[Unit], result: UnitResult) -> bool:
         """Write what one unit came to, then note it in the ledger; True when it is done."""
