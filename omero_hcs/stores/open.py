@@ -29,7 +29,7 @@ def open_store(where: str | Path | StoreSpec) -> PlateStore:
         If there is nothing at that place.
     """
     spec = where if isinstance(where, StoreSpec) else StoreSpec(uri=str(where))
-    return cast(PlateStore, lazy.load(_entry(spec.uri), extra="disk")(spec))
+    return cast("PlateStore", lazy.load(_entry(spec.uri), extra="disk")(spec))
 
 
 def _entry(uri: str) -> str:
@@ -37,7 +37,8 @@ def _entry(uri: str) -> str:
         return _MEMORY
     path = Path(uri)
     if not path.is_dir():
-        msg = f"There is no plate at {uri}: no such folder. Pass a .zarr plate or a folder of images."
+        what = "that is a file, not a folder" if path.exists() else "no such folder"
+        msg = f"There is no plate at {uri}: {what}. Pass a .zarr plate or a folder of images."
         raise PlateNotFoundError(msg)
     is_zarr = any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zattrs"))
     return _PLATE if is_zarr else _FOLDER
