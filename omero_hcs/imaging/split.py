@@ -19,7 +19,7 @@ _VALLEY = 0.80  # brightness at a border over that of the dimmer side: above, no
 _OPENING, _SMOOTH, _PEAK = 0.10, 0.05, 0.15  # diameters: spikes, ripples, distance of peaks
 
 
-def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> tuple[LabelArray, _Float]:
+def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> LabelArray:
     """Label the nuclei of a mask.
 
     Parameters
@@ -33,18 +33,16 @@ def split_touching(mask: MaskArray, contrast: _Float, scale: float) -> tuple[Lab
 
     Returns
     -------
-    labels : array, shape (Y, X), int32
-        With gaps between the numbers; 0 is background.
-    depth : array, shape (Y, X), float32
-        Distance to the edge of the mask, in pixels.
+    array, shape (Y, X), int32
+        Labels with gaps between the numbers; 0 is background.
     """
     opened, depth = _opened(mask, _OPENING * scale)
     if not opened.any():
-        return np.zeros(mask.shape, dtype=np.int32), depth
+        return np.zeros(mask.shape, dtype=np.int32)
     smooth = ndimage.gaussian_filter(depth, _SMOOTH * scale)
     basins = _basins(opened, smooth, scale)
     labels: LabelArray = _merged(basins, smooth, contrast)[basins]
-    return labels, depth
+    return labels
 
 
 def _opened(mask: MaskArray, radius: float) -> tuple[MaskArray, _Float]:

@@ -86,6 +86,21 @@ def test_glow_larger_than_any_nucleus_hides_none() -> None:
     assert len(segment_nuclei(plane)) >= len(GRID) - 1
 
 
+def test_colony_without_gaps_is_told_apart() -> None:
+    """Background is taken off by an opening, which must not take the colony for background."""
+    packed = [(40 + 16 * i, 40 + 18 * j + 9 * (i % 2)) for i in range(10) for j in range(9)]
+    assert len(segment_nuclei(discs(packed))) == pytest.approx(len(packed), abs=3)
+
+
+def test_ring_of_chromatin_is_one_nucleus_without_a_hole() -> None:
+    plane = discs(GRID).astype(np.float64)
+    rows, columns = np.indices(plane.shape)
+    plane[np.hypot(rows - 90, columns - 90) < 3.2] = 100
+    nuclei = segment_nuclei(plane)
+    assert len(nuclei) == len(GRID)
+    assert nuclei.labels[90, 90] > 0
+
+
 def test_gain_offset_and_dtype_make_no_difference() -> None:
     plane = discs(GRID)
     reference = segment_nuclei(plane).labels
