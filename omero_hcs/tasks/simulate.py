@@ -8,19 +8,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omero_hcs.errors import WriteError
-from omero_hcs.model import Plate, Site
+from omero_hcs.model import Plate
 from omero_hcs.results import Table
-from omero_hcs.simulate.artefacts import plan_faults
-from omero_hcs.simulate.design import SimulationSettings, plan_plate, site_generator
-from omero_hcs.simulate.field import SimulatedField, simulate_field
+from omero_hcs.simulate.design import SimulationSettings, plan_plate
+from omero_hcs.simulate.field import SimulatedField
+from omero_hcs.simulate.plate import simulate_site
 from omero_hcs.stores.beside import results_root
 from omero_hcs.stores.ome_zarr.writer import PlateWriter
 from omero_hcs.tasks.base import Progress, no_progress
 
-TRUTH, FIELD_TRUTH = "truth.csv", "field_truth.csv"
+TRUTH, FIELD_TRUTH, NUCLEI = "truth.csv", "field_truth.csv", "nuclei"
 _CHUNK = 4
 
 
@@ -88,6 +87,7 @@ def _simulate_one(
         for number, (site, field) in enumerate(zip(sites, made, strict=True), 1):
             well = site.well.name if site.well else ""
             writer.write_field(well, site.field, site.acquisition, field.pixels)
+            writer.write_labels(well, site.field, site.acquisition, NUCLEI, field.labels)
             truths.append(field.truth)
             fields.append(field.field_truth)
             progress(f"simulating {plate.name}", number, len(sites))
@@ -123,19 +123,7 @@ def make_fields(
     settings: SimulationSettings, index: int, positions: Sequence[int]
 ) -> list[SimulatedField]:
     """Make some fields of a plate, by their position in its list of sites."""
-    plate = plan_plate(settings, index)
-    faults: Any = plan_faults(settings, plate)
-    sites: list[Site] = list(plate.sites())
-    return [
-        simulate_field(
-            settings,
-            plate,
-            sites[position],
-            site_generator(settings, plate, sites[position]),
-            field_faults=faults,
-        )
-        for position in positions
-    ]
+    return [simulate_site(settings, index, position) for position in positions]
 
 
 def _save(path: Path, table: Table) -> None:

@@ -179,6 +179,32 @@ def _write_label(label: PlannedLabel, place: Path, run_id: str) -> None:
     _mark(place, {"run_id": run_id, "name": label.task_name, "sha256": _digest(place)})
 
 
+def write_plate_label(folder: Path, name: str, labels: NDArray[np.integer[Any]]) -> None:
+    """Write a label of the plate's own, such as a simulation's or a segmentation program's.
+
+    No run owns it, so no run and no undo ever touches it.
+
+    Parameters
+    ----------
+    folder : Path
+        The image's folder, its pixels written already.
+    name : str
+        Name of the label.
+    labels : array, shape (T, Y, X), integer
+        0 is background; every z plane gets the same.
+    """
+    place = folder / "labels" / name
+    _create_label(folder, place)
+    pixels = locate_pixels(place)
+    array = zarr.open_array(pixels.folder, mode="r+")
+    stack = labels.astype(np.uint32)
+    if "z" in pixels.axes:
+        stack = np.repeat(stack[:, None], array.shape[pixels.axes.index("z")], axis=1)
+    array[:] = stack if "t" in pixels.axes else stack[0]
+    lazy.load("ngio:open_label", extra="disk")(str(place)).consolidate(mode="auto")
+    _list(place)
+
+
 def _create_label(folder: Path, place: Path) -> None:
     """Make an empty NGFF label of the size, scale and version of the image in a folder.
 

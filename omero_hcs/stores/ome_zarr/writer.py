@@ -21,6 +21,7 @@ from zarr.codecs import BloscCodec
 from omero_hcs.errors import DataError, InputError, WriteError
 from omero_hcs.model import Acquisition, Field, Image, Plate, Well, row_name
 from omero_hcs.stores.ome_zarr.display import DisplayRanges, default_color
+from omero_hcs.stores.ome_zarr.label_images import write_plate_label
 from omero_hcs.stores.ome_zarr.partial import PartialFolder
 from omero_hcs.stores.ome_zarr.treatments import ATTRIBUTE_KEY, treatments_to_json
 
@@ -120,18 +121,56 @@ class PlateWriter:
         self._written.add(path)
         self._bytes += stack.nbytes
 
+    def write_labels(
+        self,
+        well: str,
+        field_index: int,
+        acquisition: str | None,
+        name: str,
+        labels: NDArray[np.integer[Any]],
+    ) -> None:
+        """Write a label image of a field that was written before; it belongs to the plate.
+
+        Parameters
+        ----------
+        well, field_index, acquisition
+            As for `write_field`.
+        name : str
+            Name of the label, such as "nuclei".
+        labels : array, shape (T, Y, X) or (Y, X), integer
+            0 is background.
+
+        Raises
+        ------
+        InputError
+            If the field was not written yet, or the shape is another.
+        WriteError
+            If the disk is full or the folder cannot be written.
+        """
+        field, path = self._place(well, field_index, acquisition)
+        image, stack = field.image, labels.reshape(-1, *labels.shape[-2:])
+        wanted = (image.size_t, image.size_y, image.size_x)
+        if path not in self._written or stack.shape != wanted:
+            msg = f"Labels of {well} field {field_index} are {stack.shape}, its pixels {wanted}."
+            raise InputError(msg)
+        with self._told(f"{name} of {image.name or path}"):
+            write_plate_label(self._partial.path / path, name, stack)
+
     def _field(self, well: str, index: int, acquisition: str | None) -> tuple[Field, str]:
+        field, path = self._place(well, index, acquisition)
+        if path in self._written:
+            msg = f"Field {index} of well {well} was written already ({path})."
+            raise InputError(msg)
+        return field, path
+
+    def _place(self, well: str, index: int, acquisition: str | None) -> tuple[Field, str]:
         name = self._plate.well(well).name
         try:
-            field, path = self._fields[name, index, acquisition]
+            return self._fields[name, index, acquisition]
         except KeyError:
             run = f" of acquisition {acquisition}" if acquisition else ""
             msg = f"Plate {self._plate.name} has no field {index}{run} in well {name}."
             raise InputError(msg) from None
-        if path in self._written:
-            msg = f"Field {index} of well {name} was written already ({path})."
-            raise InputError(msg)
-        return field, path
 
     def _finish(self) -> None:
         missing = sorted({path for _, path in self._fields.values()} - self._written)
