@@ -145,10 +145,8 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
         Side to which crops are resized, in pixels; `DEFAULT_INPUT_SIZE`, or the network's only one.
     device : torch.device, optional
         Where it runs; the CPU by default.
-    seed : int
-        For random weights only.
-    allow_hub : bool
-        Whether weights may be downloaded.
+    seed, allow_hub
+        Of random weights; whether weights may be downloaded.
     pooling : {"levels", "final"}
         Which layers' features are given; see `PooledNetwork`.
 
@@ -160,22 +158,20 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
         If the weights are nowhere, not the right ones, or do not fit the network.
     """
     config = network_config(name)
-    if isinstance(weights, Weights):
-        found = weights
-    else:
-        found = find_weights(name, path=weights, sha256=sha256, allow_hub=allow_hub)
+    found = weights
+    if not isinstance(found, Weights):
+        found = find_weights(name, path=found, sha256=sha256, allow_hub=allow_hub)
     side = _input_size(name, config, input_size)
     network = _with_weights(name, side, found, seed=seed)
     digest = found.sha256 or _digest_of(network.state_dict())
     _check_digest(name, digest, sha256)
     pooled = PooledNetwork(network, pooling).eval().requires_grad_(requires_grad=False)
-    dim = _settled(pooled, side)
     place = device or torch.device("cpu")
     return Encoder(
         name=name,
         sha256=digest,
         source=found.source,
-        dim=dim,
+        dim=_settled(pooled, side),
         input_size=side,
         mean=_three(config.mean),
         std=_three(config.std),
