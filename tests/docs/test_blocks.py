@@ -7,6 +7,7 @@ A block under a line ``<!-- run -->`` is run; the blocks of one page run in orde
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 import click
 import pytest
 
+import omero_hcs
 from omero_hcs.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,9 +116,11 @@ def command_at(words):
 def test_python_is_well_formed_and_imports_what_exists(block):
     for node in ast.walk(ast.parse(block.code)):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("omero_hcs"):
-            module = __import__(node.module, fromlist=["_"])
+            module = importlib.import_module(node.module)
             missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
             assert missing == [], f"{node.module} has no {missing}"
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "omero_hcs":
+            assert hasattr(omero_hcs, node.attr)
 
 
 @pytest.mark.parametrize("page", list(pages_to_run()))
