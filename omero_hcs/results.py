@@ -178,6 +178,8 @@ def labels_from_csv(text: str, *, name: str) -> Table:
     if missing or not header & {"image", "well"}:
         needs = ", ".join(sorted(missing)) or "image (or well and field)"
         msg = f"{name} is no label table: it lacks {needs}. Columns: {', '.join(LABEL_COLUMNS)}."
+        if any(mark in column for column in header for mark in ";\t"):
+            msg += " Its columns are separated by semicolons or tabs: save it with commas instead."
         raise LabelError(msg)
     if not rows:
         msg = f"{name} has no labels: there is no row below its header. Add one row a label."
