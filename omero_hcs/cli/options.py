@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from omero_hcs.cli.terminal import progress_bar, show_outcome
-from omero_hcs.errors import InputErrors, ParamsError
+from omero_hcs.errors import InputError, InputErrors, ParamsError
 from omero_hcs.tasks.base import TaskParams
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -119,19 +119,32 @@ def params_of(schema: type[TaskParams], given: Mapping[str, Any]) -> TaskParams:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        faults = _faults(schema, error)
-        raise (InputErrors(faults) if len(faults) > 1 else ParamsError(faults[0])) from None
+        raise options_error(schema, error) from None
 
 
-def _faults(schema: type[BaseModel], error: ValidationError) -> list[str]:
-    """Say of each option that does not fit what it must be."""
+def options_error(
+    schema: type[BaseModel], error: ValidationError, *, flags: Mapping[str, str] = {}
+) -> InputError:
+    """Make the error that says of each option that does not fit what it must be.
+
+    Parameters
+    ----------
+    schema : type
+        The model whose fields are options.
+    error : ValidationError
+        What pydantic found.
+    flags : mapping
+        Flags of fields whose option has another name.
+    """
     faults: dict[str, str] = {}
     for fault in error.errors():
         name = str(fault["loc"][0])
+        flag = flags.get(name, f"--{name.replace('_', '-')}")
         kind = _metavar(name, schema.model_fields[name].annotation)
         must = f"must be {_either(kind)}" if "|" in kind else _must(fault["msg"])
-        faults.setdefault(name, f"--{name.replace('_', '-')} {fault['input']!r} {must}.")
-    return list(faults.values())
+        faults.setdefault(name, f"{flag} {str(fault['input'])!r} {must}.")
+    texts = list(faults.values())
+    return InputErrors(texts) if len(texts) > 1 else ParamsError(texts[0])
 
 
 def _either(words: str) -> str:

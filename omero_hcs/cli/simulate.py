@@ -28,15 +28,15 @@ def command(out: Path, *, overwrite: bool, as_json: bool, **given: Any) -> int:
     """Make a simulated plate OUT.zarr, with its truth in OUT.hcs/truth.csv."""
     from pydantic import ValidationError
 
-    from omero_hcs.errors import ParamsError
+    from omero_hcs.cli.options import options_error
     from omero_hcs.simulate.design import SimulationSettings
     from omero_hcs.tasks.simulate import simulate
 
     try:
         settings = SimulationSettings(**{**given, "wells": int(given["wells"])})
     except ValidationError as error:
-        faults = [f"--{fault['loc'][0]}: {fault['msg']}." for fault in error.errors()]
-        raise ParamsError("\n".join(faults)) from None
+        flags = {"artefact_fraction": "--artefacts"}
+        raise options_error(SimulationSettings, error, flags=flags) from None
     with progress_bar(quiet=as_json) as progress:
         made = simulate(out, settings, overwrite=overwrite, progress=progress)
     rows = [

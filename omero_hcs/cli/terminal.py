@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omero_hcs.errors import (
-    ChecksumError,
+    DataError,
     FormatVersionError,
     HcsError,
     InputError,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DONE, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all done; failed; input that does not fit; done but for some fields; Ctrl-C."""
 
-_OF_THE_INPUT = (InputError, NotFoundError, ChecksumError, FormatVersionError)
+_OF_THE_INPUT = (InputError, NotFoundError, DataError, FormatVersionError)
 """Errors whose mend is another input: asking for the same again can only end the same way."""
 
 
