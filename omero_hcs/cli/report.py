@@ -25,9 +25,11 @@ def command(plate: str, run_id: str | None, *, output: Path | None, as_json: boo
     with progress_bar(quiet=as_json) as progress:
         made = make_report(plate, run_id, output=output, progress=progress)
     if as_json:
-        echo_json({"run_id": made.run_id, "places": list(made.places)})
+        echo_json({"run_id": made.run_id, "places": list(made.places), "kept": list(made.kept)})
         return 0
     echo(f"run {made.run_id}")
     for place in made.places:
         echo(f"  {place}")
+    for kept in made.kept:
+        echo(f"  kept, because it was changed since: {kept}", error=True)
     return 0
