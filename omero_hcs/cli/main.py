@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the value is the exit code."""
+    # Threads of torch that wait must not spin: cropping goes on beside the encoder.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         code: Any = cli.main(args=arguments, prog_name="omero-hcs", standalone_mode=False)
     except click.exceptions.Abort:

@@ -44,6 +44,12 @@ def pick_device(wanted: str = "auto") -> torch.device:
     return device
 
 
+def use_threads(count: int) -> None:
+    """Let tensors use that many CPU threads in this process; 0 leaves what the machine has."""
+    if count:
+        torch.set_num_threads(count)
+
+
 def available_devices() -> tuple[str, ...]:
     """Devices of this machine, the fastest kind first; "cpu" is always the last."""
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]

@@ -81,7 +81,7 @@ class PlateStore(Protocol):
         ...
 
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
-        """What users labelled: a table with `results.LABEL_COLUMNS`.
+        """Read what users labelled: a table with `results.LABEL_COLUMNS`.
 
         Raises
         ------

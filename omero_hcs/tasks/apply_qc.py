@@ -14,7 +14,6 @@ from pydantic import Field
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
-from omero_hcs.settings import load_settings
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
     CellParams,
@@ -108,26 +107,15 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
 
 def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
     """Crop, embed and judge each field; the encoder's batches fill across fields."""
-    from omero_hcs.imaging.crop import crop_recipe
-    from omero_hcs.learning.device import pick_device
-    from omero_hcs.learning.embed import Embedder
-    from omero_hcs.learning.encoders import load_encoder
     from omero_hcs.tasks.cells import FieldError, finder_of
+    from omero_hcs.tasks.embedding import embedder_of_model
     from omero_hcs.tasks.failures import describe_failure
     from omero_hcs.tasks.labels import labels_of
     from omero_hcs.tasks.models import load
 
-    model, settings = load(spec.model), load_settings().values
+    model = load(spec.model)
     params = Params.model_validate(spec.context["params"])
-    encoder = load_encoder(
-        model.card.encoder.name,
-        weights=params.weights or _weights_of(model.card),
-        sha256=model.card.encoder.sha256,
-        input_size=model.card.input_size,
-        device=pick_device(settings.device),
-    )
-    recipe = crop_recipe(len(model.card.channels), model.card.recipe)
-    embedder = Embedder(encoder, recipe=recipe, precision=params.precision)
+    embedder = embedder_of_model(model.card, weights=params.weights, precision=params.precision)
     annotated = labels_of(store, spec.targets, None) if params.centres == "roi" else None
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
     started = time.monotonic()
@@ -141,11 +129,6 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
             field.unit.id, "done", cells=cells, metrics=field.metrics, seconds=now - started
         )
         started = now
-
-
-def _weights_of(card: Any) -> str | None:
-    """Name random weights, which no file holds; others are found by the encoder's name."""
-    return "random" if card.encoder.source == "random" else None
 
 
 def _with_crops(finder: Any, units: Sequence[Unit]) -> Iterator[tuple[Any, NDArray[np.float32]]]:

@@ -60,7 +60,11 @@ def run_demo(
     rng = np.random.default_rng(simulation.seed)
     labels = draw_labels(truth, plate="plate", each=LABELS_EACH, rng=rng)
     (results_root(path) / "labels.csv").write_text(labels.to_csv(), encoding="utf-8")
-    model = train_qc.Params(name=MODEL, output=str(Path(folder) / f"{MODEL}.safetensors"))
+    # Each stain alone: three passes a cell, and on this plate far better than one composite
+    # (docs/benchmarks.md, quality on the simulated plate).
+    model = train_qc.Params(
+        recipe="concat", name=MODEL, output=str(Path(folder) / f"{MODEL}.safetensors")
+    )
     trained = run_task("train_qc", path, model, settings=settings, again=True, progress=progress)
     judge = apply_qc.Params(model=trained.places[0])
     judged = run_task("apply_qc", path, judge, settings=settings, again=True, progress=progress)
@@ -101,8 +105,7 @@ def _against_truth(cells: Table, truth: Table, labels: Table) -> str:
 def _worst_wells(judged: RunOutcome) -> str:
     wells = Table.from_parquet(next(p for p in judged.places if p.endswith("wells.parquet")))
     fractions = np.nan_to_num(wells["abnormal_fraction"], nan=-1.0)
-    worst = sorted(
-        np.argsort(-fractions, kind="stable")[:5], key=lambda i: parse_well(wells["well"][i])
-    )
+    order = np.argsort(-fractions, kind="stable")[:5]
+    worst = sorted(order, key=lambda index: parse_well(str(wells["well"][index])))
     shown = ", ".join(f"{wells['well'][index]} {fractions[index]:.0%}" for index in worst)
     return f"worst wells: {shown}"

@@ -7,30 +7,31 @@ missing. Only the driver writes to the store, and only the driver opens the ledg
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.metadata
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from omero_hcs import lazy
-from omero_hcs.errors import HcsError, RunBusyError
+from omero_hcs.errors import HcsError, RunNotFoundError, WriteError
 from omero_hcs.jobs.base import ATTEMPTS, Engine, RunStatus
-from omero_hcs.jobs.identity import new_run_id, run_key
+from omero_hcs.jobs.hold import held
+from omero_hcs.jobs.identity import file_sha256, new_run_id, run_key
 from omero_hcs.jobs.ledger import Ledger, RunRecord
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.jobs.specfile import write_spec
 from omero_hcs.logs import log_to
 from omero_hcs.model import RunSpec, StoreSpec, Unit
-from omero_hcs.results import UnitResult, WriteReport
+from omero_hcs.results import Results, UnitResult, WriteReport
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import open_store
 from omero_hcs.tasks.base import (
     TASKS,
+    Fingerprint,
     Outcome,
     Progress,
     Request,
@@ -53,6 +54,8 @@ class RunOutcome:
 
     `how` says whether the run was new, resumed after an interruption, or answered from the record
     of an earlier, finished run. `failed` has (unit, reason) of what the run went on without.
+    `kept` has places of results that a user changed and that were left as they are; the summary's
+    warnings name them too.
     """
 
     run_id: str
@@ -62,6 +65,7 @@ class RunOutcome:
     summary: Mapping[str, Any] = field(default_factory=dict)
     places: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
     log: str = ""
     seconds: float = 0.0
 
@@ -113,6 +117,8 @@ def run_task(
 
     Raises
     ------
+    RunBusyError
+        If another process is working on the same request.
     HcsError
         For whatever makes the run impossible; what was done before is kept and resumed.
     """
@@ -143,65 +149,42 @@ class _Run:
     ledger: Ledger
     settings: Settings
     progress: Progress
+    kept: list[str] = field(default_factory=list)
+    """Places that a user changed, and that were therefore not written or removed."""
+    own_files: list[str] = field(default_factory=list)
+    """Files that the task wrote itself, outside the store, where another run may replace them."""
 
     def go(self, *, again: bool) -> RunOutcome:
         started = time.monotonic()
-        targets = self.store.refs()
-        request = Request(targets, self.settings, self.progress)
+        request = Request(self.store.refs(), self.settings, self.progress)
         marks = self.task.fingerprint(self.store, self.params, request)
-        key = run_key(
+        key = self._key(request, marks)
+        answer = None if again else self._answer(key)
+        if answer:
+            return answer
+        with held(self.settings.state_dir, key, what="The same request"):
+            # Another process may have answered it between the look and the lock.
+            answer = None if again else self._answer(key)
+            return answer or self._run(key, marks, request, again=again, started=started)
+
+    def _key(self, request: Request, marks: Fingerprint) -> str:
+        return run_key(
             {
                 "task": self.name,
                 "store": self.store.spec.uri,
-                "objects": [target.model_dump() for target in targets],
+                "objects": [target.model_dump() for target in request.targets],
                 "params": self.params.model_dump(mode="json"),
                 "model": marks.model.sha256 if marks.model else None,
                 "labels": marks.labels_sha256,
                 "version": package_version(),
             }
         )
-        earlier = self.ledger.find(key)
-        if earlier and earlier.status == "done" and not again:
-            return self._answer(earlier)
-        how: Literal["new", "resumed"] = "new"
-        if earlier and earlier.status != "done" and not again:
-            spec, how = earlier.spec, "resumed"
-        else:
-            plan = self.task.plan(self.store, self.params, request)
-            run_id = new_run_id()
-            spec = RunSpec(
-                run_id=run_id,
-                key=key,
-                task=self.name,
-                store=self.store.spec,
-                targets=targets,
-                params=self.params.model_dump(mode="json"),
-                context=dict(plan.context),
-                model=marks.model,
-                labels_sha256=marks.labels_sha256,
-                package_version=package_version(),
-                work_dir=str(self.settings.state_dir / "runs" / run_id),
-            )
-            write_spec(spec, plan.units)
-            self.ledger.add(spec, plan.units)
-        log = self.settings.state_dir / "logs" / f"{spec.run_id}.jsonl"
-        with log_to(log, level=self.settings.log_level), _held(Path(spec.work_dir), spec.run_id):
-            outcome, status = self._execute(spec)
-            if again:
-                self._replace_older(spec)
-        return RunOutcome(
-            run_id=spec.run_id,
-            task=self.name,
-            status=status,
-            how=how,
-            summary=outcome.summary,
-            places=outcome.places,
-            failed=self._failed(spec.run_id),
-            log=str(log),
-            seconds=time.monotonic() - started,
-        )
 
-    def _answer(self, record: RunRecord) -> RunOutcome:
+    def _answer(self, key: str) -> RunOutcome | None:
+        """Answer from the record of a run that is done, while all that it made is there."""
+        record = self.ledger.find(key)
+        if record is None or record.status != "done" or not _is_there(record):
+            return None
         return RunOutcome(
             run_id=record.spec.run_id,
             task=self.name,
@@ -209,24 +192,71 @@ class _Run:
             how="answered",
             summary=record.summary.get("summary", {}),
             places=tuple(record.summary.get("places", ())),
-            failed=self._failed(record.spec.run_id),
         )
+
+    def _run(
+        self, key: str, marks: Fingerprint, request: Request, *, again: bool, started: float
+    ) -> RunOutcome:
+        earlier = self.ledger.find(key)
+        resumed = earlier is not None and earlier.status != "done" and not again
+        spec = earlier.spec if earlier and resumed else self._plan(key, marks, request)
+        log = self.settings.state_dir / "logs" / f"{spec.run_id}.jsonl"
+        with log_to(log, level=self.settings.log_level):
+            outcome, status = self._execute(spec)
+        return RunOutcome(
+            run_id=spec.run_id,
+            task=self.name,
+            status=status,
+            how="resumed" if resumed else "new",
+            summary=outcome.summary,
+            places=outcome.places,
+            failed=self._failed(spec.run_id),
+            kept=tuple(self.kept),
+            log=str(log),
+            seconds=time.monotonic() - started,
+        )
+
+    def _plan(self, key: str, marks: Fingerprint, request: Request) -> RunSpec:
+        plan = self.task.plan(self.store, self.params, request)
+        run_id = new_run_id()
+        spec = RunSpec(
+            run_id=run_id,
+            key=key,
+            task=self.name,
+            store=self.store.spec,
+            targets=request.targets,
+            params=self.params.model_dump(mode="json"),
+            context=dict(plan.context),
+            model=marks.model,
+            labels_sha256=marks.labels_sha256,
+            package_version=package_version(),
+            work_dir=str(self.settings.state_dir / "runs" / run_id),
+        )
+        write_spec(spec, plan.units)
+        self.ledger.add(spec, plan.units)
+        return spec
 
     def _execute(self, spec: RunSpec) -> tuple[Outcome, RunStatus]:
         self.ledger.start(spec.run_id)
         try:
             self._work(spec)
             outcome = self._finish(spec)
+            status: RunStatus = "partial" if self._failed(spec.run_id) else "done"
+            self._replace_older(spec, status)
         except KeyboardInterrupt:
             self.ledger.end(spec.run_id, "cancelled", message="stopped by the user")
             raise
         except Exception as error:
             logger.exception("The run failed.", extra={"run": spec.run_id})
-            self.ledger.end(spec.run_id, "failed", message=str(error))
+            with contextlib.suppress(WriteError):  # the ledger's disk may be the full one
+                self.ledger.end(spec.run_id, "failed", message=str(error))
             raise
-        failed = bool(self._failed(spec.run_id))
-        status: RunStatus = "partial" if failed else "done"
-        record = {"summary": dict(outcome.summary), "places": list(outcome.places)}
+        outcome = self._with_kept(outcome)
+        record = {
+            "summary": dict(outcome.summary),
+            "places": list(outcome.places),
+            "sha256": {place: file_sha256(Path(place)) for place in self.own_files},
+        }
         self.ledger.end(spec.run_id, status, summary=record)
         return outcome, status
 
@@ -250,7 +280,7 @@ class _Run:
             unit = next(unit for unit in units if unit.id == result.unit)
             results = self.task.unit_results(spec, unit, result)
             if results is not None:
-                self.store.write(results)
+                self._write(results)
         else:
             logger.warning(
                 "Unit failed: %s", result.reason, extra={"run": spec.run_id, "unit": result.unit}
@@ -262,33 +292,66 @@ class _Run:
 
     def _finish(self, spec: RunSpec) -> Outcome:
         records = self.ledger.units(spec.run_id)
-        if all(record.status == "failed" for record in records):
-            causes = sorted({record.reason or "unknown" for record in records})
+        if not any(record.status == "done" for record in records):
+            causes = sorted({record.reason or "never finished" for record in records})
             msg = f"Every one of {len(records)} units failed. Reasons: {'; '.join(causes[:5])}"
             raise HcsError(msg)
         reasons = {record.unit.id: record.reason or "" for record in records}
         parts = Parts(Path(spec.work_dir), [record.unit for record in records], reasons)
         outcome = self.task.finish(self.store, spec, parts, self.progress)
-        places = [place for item in outcome.results for place in self._write(item).places]
-        return Outcome(outcome.results, outcome.summary, (*outcome.places, *places))
+        self.own_files.extend(place for place in outcome.places if Path(place).is_file())
+        places = [place for item in outcome.results for place in self._write(item)]
+        return replace(outcome, places=(*outcome.places, *places))
 
-    def _write(self, results: Any) -> WriteReport:
-        return self.store.write(results)
+    def _write(self, results: Results) -> tuple[str, ...]:
+        report = self.store.write(results)
+        self._keep(report)
+        return report.places
+
+    def _keep(self, report: WriteReport) -> None:
+        self.kept.extend(place for place in report.kept if place not in self.kept)
+
+    def _with_kept(self, outcome: Outcome) -> Outcome:
+        """Tell the user what was left as it is because somebody had changed it."""
+        if not self.kept:
+            return outcome
+        told = [f"Left as it is, because it was changed by hand: {place}" for place in self.kept]
+        warnings = [*outcome.summary.get("warnings", ()), *told]
+        return replace(outcome, summary={**outcome.summary, "warnings": warnings})
 
     def _failed(self, run_id: str) -> tuple[tuple[str, str], ...]:
+        """Units that are not done: those that failed, and those that an engine never gave back."""
         return tuple(
-            (record.unit.id, record.reason or "unknown")
+            (record.unit.id, record.reason or "never finished")
             for record in self.ledger.units(run_id)
-            if record.status == "failed"
+            if record.status != "done"
         )
 
-    def _replace_older(self, spec: RunSpec) -> None:
-        """Undo what earlier runs of the same key left, now that the new one is whole."""
+    def _replace_older(self, spec: RunSpec, status: RunStatus) -> None:
+        """Undo what earlier runs of the same key left, but no whole one for one with gaps."""
         for target in spec.targets:
             for manifest in self.store.runs(target):
-                if manifest["key"] == spec.key and manifest["run_id"] != spec.run_id:
-                    self.store.undo(manifest["run_id"])
-                    self.ledger.end(manifest["run_id"], "undone", message=f"by {spec.run_id}")
+                older = str(manifest["run_id"])
+                if manifest["key"] != spec.key or older == spec.run_id:
+                    continue
+                if status == "done" or not self._is_done(older):
+                    self._keep(self.store.undo(older))
+                    self.ledger.end(older, "undone", message=f"replaced by {spec.run_id}")
+
+    def _is_done(self, run_id: str) -> bool:
+        try:
+            return self.ledger.run(run_id).status == "done"
+        except RunNotFoundError:  # made by another installation
+            return True
+
+
+def _is_there(record: RunRecord) -> bool:
+    """Whether what a run made is still where it was put, and its own files are still the same."""
+    places = [Path(place) for place in record.summary.get("places", ())]
+    digests = record.summary.get("sha256", {}).items()
+    return all(place.exists() for place in places if place.is_absolute()) and all(
+        file_sha256(Path(place)) == sha256 for place, sha256 in digests
+    )
 
 
 def _results(
@@ -300,22 +363,3 @@ def _results(
     except GeneratorExit:
         engine.cancel(spec.run_id)
         raise
-
-
-@contextlib.contextmanager
-def _held(work_dir: Path, run_id: str) -> Iterator[None]:
-    """Hold a run's folder, so that two processes never work on one run.
-
-    Raises
-    ------
-    RunBusyError
-        If another process holds it.
-    """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"Run {run_id} is being worked on by another process. Wait for it, or stop it."
-            raise RunBusyError(msg) from None
-        yield

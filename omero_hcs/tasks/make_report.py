@@ -21,10 +21,14 @@ JUDGED = "apply_qc"
 
 @dataclass(frozen=True)
 class MadeReport:
-    """Which run the report is about, and where its page and heat-map are."""
+    """Which run the report is about, and where its page and heat-map are.
+
+    `kept` names files of the run that were changed since, and so were not made again.
+    """
 
     run_id: str
     places: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 def make_report(
@@ -63,8 +67,9 @@ def make_report(
         tables = {name: Table.from_parquet(store.fetch(found, f"{name}.parquet")) for name in names}
         results = qc_results(store, target, tables, record, progress)
         if output is None:
-            places = store.write(results).places
-            return MadeReport(found, tuple(p for p in places if p.endswith((".html", ".png"))))
+            written = store.write(results)
+            places = tuple(place for place in written.places if place.endswith((".html", ".png")))
+            return MadeReport(found, places, written.kept)
         return MadeReport(found, _save(Path(output), results.files[1:]))
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder
 from omero_hcs.learning.heads import Head
 from omero_hcs.learning.modelfile import EncoderCard, HeadCard, LabelsCard, ModelCard, PlateCard
@@ -22,10 +23,9 @@ _PACKAGES = ("omero-hcs", "torch", "timm", "numpy", "scikit-learn", "scikit-imag
 def make_card(
     spec: RunSpec,
     labels: Table,
-    encoder: Encoder,
+    eyes: tuple[Encoder, Embedder],
     head: Head,
     *,
-    recipe: str,
     metrics: Mapping[str, float | int],
 ) -> ModelCard:
     """Write down all that is known about a model.
@@ -36,14 +36,15 @@ def make_card(
         The training run.
     labels : Table
         The labels that were used.
-    encoder, head
-        What was trained, and on whose features.
-    recipe : str
-        How stains became RGB: "composite" or "concat".
+    eyes : tuple of Encoder and Embedder
+        Whose features the head was trained on.
+    head : Head
+        What was trained.
     metrics : mapping
         Held-out scores, as `learning.evaluate.scores` gives them.
     """
     survey = PlateSurvey.model_validate(spec.context["survey"])
+    encoder, embedder = eyes
     return ModelCard(
         name=spec.params["name"],
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -52,13 +53,19 @@ def make_card(
         normal_class=spec.params["normal_class"],
         channels=survey.channels,
         nuclear_channel=survey.nuclear,
-        recipe=recipe,
+        recipe=embedder.recipe.kind,
         crop_scale=survey.scale,
         input_size=encoder.input_size,
         normalization=survey.normalization,
-        encoder=EncoderCard(name=encoder.name, sha256=encoder.sha256, source=encoder.source),
+        encoder=EncoderCard(
+            name=encoder.name,
+            sha256=encoder.sha256,
+            source=encoder.source,
+            pooling=encoder.pooling,
+            seed=spec.params["seed"],
+        ),
         head=HeadCard(kind=head.kind, config=head.config()),
-        precision=str(encoder.dtype).removeprefix("torch."),
+        precision=embedder.precision,
         labels=LabelsCard(
             counts=count_by_class(labels),
             sources=_distinct(labels["source"].tolist()),

@@ -48,7 +48,9 @@ def field_tables(
         own = Table({k: v for k, v in part.cells.columns.items() if k not in without})
         if len(own):
             cells.append(own)
-        rows.append({**_place(unit, part), **part.metrics, **(judge(own) if judge else {})})
+        # A field that could not be read is not one without nuclei: it gets no verdict at all.
+        judged = judge(own) if judge and part.status == "done" else {}
+        rows.append({**_place(unit, part), **part.metrics, **judged})
         progress("joining the fields", number, len(parts))
     return Table.concat(cells) if cells else Table({}), _even(rows)
 

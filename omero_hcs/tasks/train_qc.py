@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from omero_hcs.errors import WriteError
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
-from omero_hcs.settings import load_settings
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
     CellParams,
@@ -110,12 +109,12 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     for unit in units:
         started = time.monotonic()
         examples = _examples(store, spec, params)
-        content, metrics = _fit(spec, params, examples)
+        content, metrics, warnings = _fit(spec, params, examples)
         yield UnitResult(
             unit.id,
             "done",
             metrics=metrics,
-            warnings=examples.warnings,
+            warnings=(*examples.warnings, *warnings),
             files={MODEL_FILE: content},
             seconds=time.monotonic() - started,
         )
@@ -214,50 +213,28 @@ def _far_warning(far: int, total: int) -> tuple[str, ...]:
 
 def _fit(
     spec: RunSpec, params: Params, examples: _Examples
-) -> tuple[bytes, Mapping[str, float | int | str]]:
-    from omero_hcs.learning.device import pick_device
-    from omero_hcs.learning.embed import Embedder
-    from omero_hcs.learning.encoders import load_encoder
-    from omero_hcs.learning.evaluate import cross_validate, scores
+) -> tuple[bytes, Mapping[str, float | int | str], tuple[str, ...]]:
+    """Model file, lines for the user, and warnings."""
+    from omero_hcs.learning.evaluate import choose_folds, cross_validate, scores
     from omero_hcs.learning.heads import make_head
     from omero_hcs.learning.modelfile import save_model
+    from omero_hcs.tasks.embedding import embedder_for_training
     from omero_hcs.tasks.model_card import describe_card, make_card
 
-    settings = load_settings().values
-    encoder = load_encoder(
-        params.encoder,
-        weights=params.weights,
-        sha256=params.weights_sha256,
-        device=pick_device(settings.device),
-        seed=params.seed,
-    )
-    embedder = Embedder(encoder, recipe=_recipe(spec, params), precision=params.precision)
+    channels = len(spec.context["survey"]["channels"])
+    encoder, embedder = embedder_for_training(params, channels)
     streamed = embedder.stream(enumerate(examples.crops))
     features = np.concatenate([found for _, found in streamed])
+    classes, groups = examples.classes, examples.groups
     rng = np.random.default_rng(params.seed)
+    folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
     held_out = cross_validate(
-        lambda: make_head(params.head),
-        features,
-        examples.classes,
-        examples.groups,
-        folds=FOLDS,
-        rng=rng,
+        lambda: make_head(params.head), features, classes, groups, folds=FOLDS, rng=rng
     )
-    metrics = scores(
-        examples.classes, held_out, spec.context["classes"], groups=examples.groups, rng=rng
-    )
-    head = make_head(params.head)
-    head.fit(features, examples.classes, seed=params.seed)
-    card = make_card(
-        spec, examples.labels, embedder.encoder, head, recipe=embedder.recipe.kind, metrics=metrics
-    )
+    metrics = scores(classes, held_out, spec.context["classes"], groups=groups, rng=rng)
+    head = make_head(params.head).fit(features, classes, seed=params.seed)
+    card = make_card(spec, examples.labels, (encoder, embedder), head, metrics=metrics)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_model(path, card, head)
-        return path.read_bytes(), describe_card(card)
-
-
-def _recipe(spec: RunSpec, params: Params) -> Any:
-    from omero_hcs.imaging.crop import crop_recipe
-
-    return crop_recipe(len(spec.context["survey"]["channels"]), params.recipe)
+        return path.read_bytes(), describe_card(card), (folds.reason,) if folds.reason else ()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from omero_hcs.errors import PlateNotFoundError, RunNotFoundError
+from omero_hcs.errors import RunNotFoundError
+from omero_hcs.jobs.hold import held
+from omero_hcs.jobs.ledger import Ledger, RunRecord
 from omero_hcs.results import WriteReport
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.stores.open import open_store
@@ -34,22 +36,29 @@ def undo_run(
     Raises
     ------
     RunNotFoundError
-        If neither the ledger nor the plate knows the run.
+        If neither the ledger nor the plate knows the run, or the plate has nothing of it.
+    RunBusyError
+        If another process is working on it.
     """
     settings = settings or load_settings().values
-    with contextlib.closing(open_ledger(settings)) as ledger:
-        try:
-            record = ledger.run(run_id)
-        except RunNotFoundError:
-            if where is None:
-                raise
-            record = None
-        place = where if where is not None or record is None else record.spec.store
-        if place is None:
-            msg = f"Where run {run_id} wrote to is not known. Pass the plate: undo PLATE {run_id}"
-            raise PlateNotFoundError(msg)
-        with contextlib.closing(open_store(place)) as store:
-            report = store.undo(run_id)
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(contextlib.closing(open_ledger(settings)))
+        record = _record(ledger, run_id, needed=where is None)
+        if record is not None:
+            key = record.spec.key
+            stack.enter_context(held(settings.state_dir, key, what=f"Run {run_id}"))
+        place = record.spec.store if where is None and record is not None else where
+        store = stack.enter_context(contextlib.closing(open_store(place or "")))
+        report = store.undo(run_id)
         if record is not None:
             ledger.end(run_id, "undone", message="undone by the user")
     return report
+
+
+def _record(ledger: Ledger, run_id: str, *, needed: bool) -> RunRecord | None:
+    try:
+        return ledger.run(run_id)
+    except RunNotFoundError:
+        if needed:
+            raise
+        return None

@@ -72,7 +72,7 @@ def well_rows(
     warn: float,
     fail: float,
 ) -> list[dict[str, Any]]:
-    """Judge each well by all its cells; a well whose every field failed fails.
+    """Judge each well by all its cells; one of which nothing could be judged is unknown.
 
     Parameters
     ----------
@@ -111,11 +111,10 @@ def well_rows(
 
 def _well_verdict(fraction: float, read: int, empty: int, *, warn: float, fail: float) -> Verdict:
     """Let a field without nuclei lower a well's verdict, in proportion to the well's fields."""
-    if not read:
-        return "unknown"
-    share = empty / read
     by_cells = verdict_of(fraction, warn=warn, fail=fail)
-    by_fields = verdict_of(share, warn=min(warn, share or 1.0), fail=fail)
-    order: tuple[Verdict, ...] = ("pass", "warn", "fail")
-    known = [item for item in (by_cells, by_fields) if item != "unknown"]
-    return max(known, key=order.index)
+    if not empty:
+        return by_cells
+    share = empty / read
+    by_fields = verdict_of(share, warn=min(warn, share), fail=fail)
+    order: tuple[Verdict, ...] = ("unknown", "pass", "warn", "fail")
+    return max(by_cells, by_fields, key=order.index)
