@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,7 @@ def open_store(where: str | Path | StoreSpec) -> PlateStore:
     Raises
     ------
     PlateNotFoundError
-        If there is nothing at that place.
+        If there is nothing at that place, or nothing that may be read.
     """
     spec = where if isinstance(where, StoreSpec) else StoreSpec(uri=str(where))
     return cast("PlateStore", lazy.load(_entry(spec.uri), extra="disk")(spec))
@@ -39,6 +40,9 @@ def _entry(uri: str) -> str:
     if not path.is_dir():
         what = "that is a file, not a folder" if path.exists() else "no such folder"
         msg = f"There is no plate at {uri}: {what}. Pass a .zarr plate or a folder of images."
+        raise PlateNotFoundError(msg)
+    if not os.access(path, os.R_OK | os.X_OK):
+        msg = f"The folder {uri} cannot be read: permission denied. Ask its owner for the right to."
         raise PlateNotFoundError(msg)
     is_zarr = any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zattrs"))
     return _PLATE if is_zarr else _FOLDER
