@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from pydantic import Field
@@ -73,7 +74,8 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
             continue
         cells = field.table
         if params.save_crops:
-            cells = cells.with_columns(**{PIXELS: field.crops.reshape(len(field.crops), -1)})
+            width = math.prod(field.crops.shape[1:])
+            cells = cells.with_columns(**{PIXELS: field.crops.reshape(-1, width)})
         masks = {"nuclei": field.nuclei} if params.save_masks and field.nuclei is not None else {}
         yield UnitResult(
             field.unit.id,
