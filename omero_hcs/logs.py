@@ -14,20 +14,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+_LARGEST = 10_000_000
+"""Bytes of a log file before it is rotated."""
+
+_NAMES = r"password|passwd|passphrase|token|secret|api_?key|session(?:_?(?:key|id|uuid))?"
 _SECRET = re.compile(
-    r"""(?ix)
-    (?P<name>\b(?:password|passwd|token|secret|session(?:_?(?:key|id|uuid))?|authorization)\b["']?\s*[=:]\s*["']?(?:bearer\s+)?)
-    (?P<value>[^\s"',;}]+)
+    rf"""(?ix)
+    (?P<name>(?:{_NAMES}|authorization)["']?\s*[=:]\s*(?:(?:bearer|basic)\s+)?)
+    (?: (?P<quote>["']) (?:(?!(?P=quote)).)* (?P=quote)   # all of a quoted value, blanks too
+      | ["']?[^\s"',;}}]+ )
     """
 )
-_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_BEARER = re.compile(r"(?i)(?<=bearer )[^\s\"',;}]+")
+# No word boundaries: an underscore before a session's key would hide it.
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s\"']+(?=@)")
 
 
 def redact(text: str) -> str:
     """Take passwords, tokens, session keys (UUIDs) and URL credentials out of a text."""
     text = _SECRET.sub(lambda match: f"{match['name']}***", text)
-    return _UUID.sub("***", _CREDENTIALS_IN_URL.sub("***", text))
+    for pattern in (_BEARER, _CREDENTIALS_IN_URL, _UUID):
+        text = pattern.sub("***", text)
+    return text
 
 
 class JsonLines(logging.Formatter):
@@ -62,7 +71,7 @@ def log_to(path: Path, *, level: str = "INFO") -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=10_000_000, backupCount=3, encoding="utf-8", delay=True
+        path, maxBytes=_LARGEST, backupCount=3, encoding="utf-8", delay=True
     )
     handler.setFormatter(JsonLines())
     ours, root = logging.getLogger("omero_hcs"), logging.getLogger()

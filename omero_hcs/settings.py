@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from omero_hcs.errors import SettingsError
 
@@ -64,6 +64,15 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="How much goes into the log files."
     )
+
+    @field_validator("state_dir", "models_dir")
+    @classmethod
+    def _whole(cls, folder: Path) -> Path:
+        """Take "~" as the user's home, and the same folder wherever a command is started."""
+        try:
+            return folder.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -144,11 +153,9 @@ def _layers(
     if in_script:
         return
     for name, value in environ.items():
-        if (
-            name.startswith(PREFIX)
-            and name not in _NOT_SETTINGS
-            and not name.startswith(_TEST_PREFIX)
-        ):
+        ours = name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX)
+        # An empty variable is how shells and compose files say "not set".
+        if ours and value and name not in _NOT_SETTINGS:
             yield f"environment {name}", {name.removeprefix(PREFIX).lower(): value}
 
 

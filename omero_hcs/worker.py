@@ -51,4 +51,3 @@ def run_units(spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
                 extra={"run": spec.run_id, "unit": result.unit},
             )
             yield result
-

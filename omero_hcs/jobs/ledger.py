@@ -22,6 +22,7 @@ from omero_hcs.model import RunSpec, Unit
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30
+_WAL_PAUSE = 0.02
 _SCHEMA = """
 CREATE TABLE run (
     id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, store TEXT NOT NULL,
@@ -83,20 +84,47 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._migrate()
         except (sqlite3.Error, OSError) as error:
-            msg = f"The ledger {path} cannot be opened: {error}. Set OMERO_HCS_STATE_DIR elsewhere."
-            raise WriteError(msg) from error
+            raise self._not_opened(error) from error
+        try:
+            self._migrate()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self._not_opened(error) from error
+
+    def _not_opened(self, error: Exception) -> WriteError:
+        msg = (
+            f"The ledger {self.path} cannot be opened: {error}. Set OMERO_HCS_STATE_DIR elsewhere."
+        )
+        return WriteError(msg)
+
+    def _use_wal(self) -> None:
+        """Let readers read while the driver writes.
+
+        SQLite's own time-out does not hold for this change: the first processes of a new ledger
+        would meet "database is locked".
+        """
+        last = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                    raise
+                time.sleep(_WAL_PAUSE)
+            else:
+                return
 
     def _migrate(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         self._db.execute("PRAGMA foreign_keys = ON")
-        with self._change():
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if self._version() == 0:
+            with self._change():
+                if self._version() == 0:  # no other process was faster
+                    for statement in filter(str.strip, _SCHEMA.split(";")):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        version = self._version()
         if version > SCHEMA_VERSION:
             self._db.close()
             msg = (
@@ -105,15 +133,26 @@ class Ledger:
             )
             raise FormatVersionError(msg)
 
+    def _version(self) -> int:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
     @contextmanager
     def _change(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            msg = (
+                f"The ledger {self.path} cannot be written: {error}. Free some space there, or set "
+                f"OMERO_HCS_STATE_DIR to another disk, and start the run again."
+            )
+            raise WriteError(msg) from error
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -154,7 +193,7 @@ class Ledger:
         """Mark units as handed to workers."""
         with self._change():
             self._db.executemany(
-                "UPDATE unit SET status = 'running' WHERE run = ? AND id = ?",
+                "UPDATE unit SET status = 'running' WHERE run = ? AND id = ? AND status != 'done'",
                 [(run_id, unit_id) for unit_id in unit_ids],
             )
 
@@ -167,11 +206,11 @@ class Ledger:
         reason: str | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Record how a unit ended, and count the attempt."""
+        """Record how a unit ended, and count the attempt; one that is done stays done."""
         with self._change():
             self._db.execute(
                 "UPDATE unit SET status = ?, reason = ?, seconds = ?, worker = ?, finished = ?,"
-                " attempts = attempts + 1 WHERE run = ? AND id = ?",
+                " attempts = attempts + 1 WHERE run = ? AND id = ? AND status != 'done'",
                 (status, reason, seconds, socket.gethostname(), time.time(), run_id, unit_id),
             )
 

@@ -43,13 +43,16 @@ def write_part(work_dir: Path, result: UnitResult) -> Path:
     folder = part_folder(work_dir, result.unit)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        shutil.rmtree(scratch, ignore_errors=True)
+        for left in folder.parent.glob(f".{folder.name}.*"):  # by a worker that was killed
+            shutil.rmtree(left, ignore_errors=True)
         scratch.mkdir(parents=True)
         _fill(scratch, result)
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(scratch, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         msg = (
             f"The part of unit {result.unit} could not be written to {folder.parent}: "
             f"{error.strerror or error}. Free some space, or set OMERO_HCS_STATE_DIR to another "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from omero_hcs.errors import FormatVersionError, InputError
+from omero_hcs.errors import FormatVersionError, InputError, WriteError
 from omero_hcs.model import RunSpec, Unit
 
 SPEC, UNITS = "spec.json", "units.json"
@@ -16,12 +16,24 @@ _UNITS = TypeAdapter(tuple[Unit, ...])
 
 
 def write_spec(spec: RunSpec, units: Sequence[Unit]) -> Path:
-    """Write `spec.json` and `units.json` into the run's folder; the value is the spec's path."""
-    folder = Path(spec.work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / UNITS).write_bytes(_UNITS.dump_json(tuple(units)))
-    path = folder / SPEC
-    path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+    """Write `spec.json` and `units.json` into the run's folder; the value is the spec's path.
+
+    Raises
+    ------
+    WriteError
+        If they cannot be written.
+    """
+    path = Path(spec.work_dir) / SPEC
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(UNITS).write_bytes(_UNITS.dump_json(tuple(units)))
+        path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+    except OSError as error:
+        msg = (
+            f"The run's folder {path.parent} could not be written: {error.strerror or error}. "
+            f"Free some space there, or set OMERO_HCS_STATE_DIR to another disk."
+        )
+        raise WriteError(msg) from error
     return path
 
 
@@ -37,7 +49,7 @@ def read_spec(path: Path) -> tuple[RunSpec, tuple[Unit, ...]]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("schema_version")
+        version = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > 1:
             msg = f"{path} has schema version {version}; this release reads 1. Update omero-hcs."
             raise FormatVersionError(msg)
