@@ -178,7 +178,7 @@ def _plan_well(
         return _treated(place, fields, number, dose, "treatment")
     upper = row < rows // 2
     if upper == (column < columns // 2):
-        return Well(row, column, fields, SOLVENT, 0.0, "um", "negative_control")
+        return Well(row, column, fields, SOLVENT, 0.0, "uM", "negative_control")
     return _treated(place, fields, 0, CONTROL_DOSE_UM, "positive_control")
 
 
@@ -193,7 +193,7 @@ def _treated(
     if mechanism == "none":
         facts = {"mechanism": mechanism}
     return Well(
-        *place, fields, f"{family}-{member}", dose, "um", role, MappingProxyType(facts)
+        *place, fields, f"{family}-{member}", dose, "uM", role, MappingProxyType(facts)
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ class _Pictures:
             summary=self._summary(cells, read, tables.get("wells")),
             rows=layout.rows if isinstance(layout, Plate) else 0,
             columns=layout.columns if isinstance(layout, Plate) else 0,
-            wells=_without(tables["wells"], ("plate",)) if "wells" in tables else None,
+            wells=_well_columns(tables["wells"]) if "wells" in tables else None,
             fields=_field_columns(read),
             class_counts=_class_counts(cells, self.record["classes"]),
             abnormal_gallery=tuple(crops[index] for index in abnormal if index in crops),
@@ -114,10 +114,14 @@ class _Pictures:
         if not len(cells):
             return [], []
         normal = cells["class"] == self.record["classes"][0]
-        worst = np.argsort(-cells["abnormal"], kind="stable")
-        abnormal = worst[~normal[worst]][:GALLERY]
-        rng = unit_generator(int(self.record["params"]["seed"]), "normal gallery")
-        pool = np.flatnonzero(normal)
+        real = cells["centre"] != "tile"
+        shown = real if real.any() else ~real
+        rng = unit_generator(int(self.record["params"]["seed"]), "galleries")
+        # Many cells share the highest score; by chance, not by place, or one well would fill it.
+        ties = rng.random(len(cells))
+        worst = np.lexsort((ties, -np.round(cells["abnormal"], 3)))
+        abnormal = worst[(shown & ~normal)[worst]][:GALLERY]
+        pool = np.flatnonzero(shown & normal)
         drawn = rng.choice(pool, min(GALLERY, len(pool)), replace=False)
         return abnormal.tolist(), sorted(drawn.tolist())
 
@@ -235,8 +239,13 @@ def _by_unit(cells: Table, rows: Sequence[int]) -> dict[str, list[int]]:
     return grouped
 
 
-def _without(table: Table, names: Sequence[str]) -> Table:
-    return Table({name: column for name, column in table.columns.items() if name not in names})
+def _well_columns(wells: Table) -> Table:
+    """Columns of the wells' table that a person reads, the verdict first; the file has all."""
+    rare = [name for name in ("fields_failed", "fields_without_nuclei") if wells[name].any()]
+    counts = [name for name in wells.columns if name.startswith("n_")]
+    names = ("well", "verdict", "treatment", "dose", "dose_unit", "role", "fields", *rare, "cells")
+    shown = (*names, "abnormal_fraction", *counts)
+    return Table({name: wells[name] for name in shown})
 
 
 def _field_columns(fields: Table) -> Table:

@@ -28,7 +28,7 @@ def test_every_format_has_all_wells_controls_and_full_dose_series(wells):
     for doses in by_compound.values():
         assert len(set(doses)) in (4, 8)
         assert max(doses) == 30.0
-    assert {well.dose_unit for well in plate.wells} == {"um"}
+    assert {well.dose_unit for well in plate.wells} == {"uM"}
 
 
 def test_layout_of_1536_wells_reaches_af48_and_names_are_unique():
