@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from omero_hcs.tasks.doctor import examine
     from omero_hcs.tasks.driver import RunOutcome
     from omero_hcs.tasks.make_report import make_report
-    from omero_hcs.tasks.simulate import simulate
+    from omero_hcs.tasks.simulate import simulate as simulate_plates
     from omero_hcs.tasks.undo_run import undo_run
     from omero_hcs.tasks.verbs import apply_qc, convert, crop_cells, list_runs, show_model, train_qc
 
@@ -49,7 +49,8 @@ _ENTRIES = {
     "open_store": "omero_hcs.stores.open:open_store",
     "run_demo": "omero_hcs.tasks.demo:run_demo",
     "show_model": "omero_hcs.tasks.verbs:show_model",
-    "simulate": "omero_hcs.tasks.simulate:simulate",
+    # Not "simulate": that is the package below, which would take the name's place once imported.
+    "simulate_plates": "omero_hcs.tasks.simulate:simulate",
     "train_qc": "omero_hcs.tasks.verbs:train_qc",
     "undo_run": "omero_hcs.tasks.undo_run:undo_run",
 }
@@ -72,7 +73,7 @@ __all__ = [
     "open_store",
     "run_demo",
     "show_model",
-    "simulate",
+    "simulate_plates",
     "train_qc",
     "undo_run",
 ]
