@@ -57,11 +57,15 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
     )
     console = Console(stderr=True)
     stages: dict[str, TaskID] = {}
+    reached: dict[str, int] = {}
     with Bar(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in stages:
                 stages[stage] = bar.add_task(stage, total=total)
+            elif done < reached[stage]:
+                bar.reset(stages[stage])  # the next run of several: its clock starts again
+            reached[stage] = done
             bar.update(stages[stage], completed=done, total=total)
 
         yield show

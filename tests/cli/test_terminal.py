@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -57,6 +58,20 @@ def test_no_bar_where_nobody_looks(capsys):
         progress("judging fields", 1, 2)
     said = capsys.readouterr()
     assert said.out == said.err == ""
+
+
+def test_a_terminal_shows_one_bar_a_stage_and_what_is_left(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    with progress_bar() as progress:
+        for done in (0, 1, 2, 0, 1, 2):  # a stage that is there twice begins again
+            progress("looking at the plate", done, 2)
+        progress("cropping fields", 3, 4)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err).splitlines()[-2:]
+    assert [line.split("  ")[0] for line in last] == ["looking at the plate", "cropping fields"]
+    assert "2/2" in last[0]
+    assert "3/4" in last[1]
+    assert all(len(line) <= 80 and " left " in line for line in last)
 
 
 def test_several_faults_are_listed_below_each_other(capsys):
