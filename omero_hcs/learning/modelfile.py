@@ -164,7 +164,7 @@ def load_model(path: str | Path) -> Model:
     """
     source = Path(path)
     if not source.is_file():
-        msg = f"There is no model file {source}. List the models with: omero-hcs models show"
+        msg = f"There is no model file {source}. List the models with: omero-hcs models list"
         raise ModelNotFoundError(msg)
     content = source.read_bytes()
     _check_whole(source, content)
@@ -210,7 +210,7 @@ def fit_problems(
             problems.append(
                 f"Crops of this plate show {_shown(scale)}, those of model {card.name} "
                 f"{_shown(theirs)}: {ratio:.2g} x apart, more than {MAX_SCALE_RATIO} x. Pass "
-                "--crop-size with the model's, or train a model on this plate."
+                f"--crop-size {_size(theirs)} as for the model, or train a model on this plate."
             )
     if encoder_sha256 is not None and encoder_sha256 != card.encoder.sha256:
         problems.append(
@@ -238,6 +238,13 @@ def _shown(scale: CropScale) -> str:
     if scale.side_nuclei:
         parts.append(f"{scale.side_nuclei:.2g} nuclear diameters")
     return " = ".join(parts)
+
+
+def _size(scale: CropScale) -> str:
+    """Give a scale as --crop-size takes it, in the unit that carries over best."""
+    if scale.side_nuclei:
+        return f"{scale.side_nuclei:.2g}nuclei"
+    return f"{scale.side_um:.3g}um" if scale.side_um else f"{scale.side_px}px"
 
 
 def _check_whole(path: Path, content: bytes) -> None:

@@ -232,6 +232,7 @@ def test_a_model_of_another_crop_scale(omero_hcs, plate, model):
     said = omero_hcs("apply-qc", plate, "--model", model, "--crop-size", "9nuclei")
     assert said.code == 2
     assert "Crops of this plate show" in said.err
+    assert "Pass --crop-size 3nuclei as for the model" in said.err
     assert "--any-scale" in said.err
     assert not plate.with_suffix(".hcs").exists()
 
