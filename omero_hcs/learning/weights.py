@@ -174,7 +174,7 @@ def _given(encoder: str, path: Path, expected: str | None) -> Weights:
     digest = file_sha256(path)
     if expected is None and path.suffix != ".safetensors":
         msg = (
-            f"{path} is a pickle, which is read only when its digest is known. If you trust where "
+            f"{path} would be read as a pickle, so only if its digest is known. If you trust where "
             f"it came from, pass --weights-sha256 {digest}, or give a .safetensors file."
         )
         raise InputError(msg)
