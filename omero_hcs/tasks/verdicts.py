@@ -90,7 +90,7 @@ def well_rows(
         good = read.where(read["finding"] == "")
         cells = int(good["cells"].sum())
         normal = int(good[f"n_{classes[0]}"].sum())
-        fraction = 1.0 - normal / cells if cells else float("nan")
+        fraction = (cells - normal) / cells if cells else float("nan")
         empty = int((read["finding"] != "").sum())
         rows.append(
             {

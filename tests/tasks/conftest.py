@@ -82,15 +82,21 @@ def memory() -> Callable[[int], Memory]:
     return make
 
 
+def _write(path: Path, fields: int, side: int = 96) -> Path:
+    plate = make_plate(fields, side)
+    with PlateWriter(path, plate) as writer:
+        for number, site in enumerate(plate.sites()):
+            writer.write_field(site.well.name, 0, None, make_field(number, side))
+    return path
+
+
 @pytest.fixture
-def write_plate() -> Callable[[Path, int], Path]:
+def write_plate() -> Callable[..., Path]:
     """Write a plate of so many fields as OME-Zarr; the same pixels at every call."""
+    return _write
 
-    def write(path: Path, fields: int, side: int = 96) -> Path:
-        plate = make_plate(fields, side)
-        with PlateWriter(path, plate) as writer:
-            for number, site in enumerate(plate.sites()):
-                writer.write_field(site.well.name, 0, None, make_field(number, side))
-        return path
 
-    return write
+@pytest.fixture(scope="session")
+def write_plate_once() -> Callable[..., Path]:
+    """Write a plate that several tests share."""
+    return _write

@@ -13,6 +13,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from omero_hcs.cli.main import run
 from omero_hcs.jobs.ledger import Ledger
 from omero_hcs.results import Table
 from omero_hcs.settings import Settings
@@ -115,3 +116,28 @@ def test_control_c_ends_with_130_and_what_is_done_is_kept(crop):
     after = done_units(crop.ledger)
     assert len(after) == FIELDS
     assert {unit: after[unit] for unit in done} == done
+
+
+def test_one_unreadable_field_ends_with_3_and_once_mended_only_that_one_is_done(
+    tmp_path, write_plate, monkeypatch, capsys
+):
+    plate = write_plate(tmp_path / "small.zarr", 30)
+    monkeypatch.setenv("OMERO_HCS_STATE_DIR", str(tmp_path / "state"))
+    chunk = plate / "A" / "03" / "0" / "0" / "c" / "0" / "0" / "0" / "0" / "0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[: len(whole) // 2])
+    command = ["crop", str(plate), "--crop-size", "16px", "--json"]
+    assert run(command) == 3
+    partial = json.loads(capsys.readouterr().out)
+    assert partial["status"] == "partial"
+    ((failed),) = partial["failed"]
+    assert "A03" in failed["unit"]
+    assert str(plate) in failed["reason"]
+    before = done_units(tmp_path / "state" / "ledger.db")
+    chunk.write_bytes(whole)
+    assert run(command) == 0
+    whole_run = json.loads(capsys.readouterr().out)
+    assert (whole_run["how"], whole_run["status"]) == ("resumed", "done")
+    after = done_units(tmp_path / "state" / "ledger.db")
+    assert {unit: after[unit] for unit in before} == before
+    assert set(after) - set(before) == {failed["unit"]}
