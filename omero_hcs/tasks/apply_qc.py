@@ -118,6 +118,10 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     embedder = embedder_of_model(model.card, weights=params.weights, precision=params.precision)
     annotated = labels_of(store, spec.targets, None) if params.centres == "roi" else None
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
+    how: dict[str, float | int | str] = {
+        "precision": embedder.precision,
+        "passes": embedder.recipe.passes,
+    }
     started = time.monotonic()
     for field, features in embedder.stream(_with_crops(finder, units)):
         if isinstance(field, FieldError):
@@ -126,7 +130,11 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
         cells = _judge(field.table, model, features)
         now = time.monotonic()
         yield UnitResult(
-            field.unit.id, "done", cells=cells, metrics=field.metrics, seconds=now - started
+            field.unit.id,
+            "done",
+            cells=cells,
+            metrics={**field.metrics, **how},
+            seconds=now - started,
         )
         started = now
 

@@ -76,6 +76,7 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes),
+        "encoder": _encoder_line(fields),
         "warnings": warnings,
     }
     joined = _Joined(cells, fields, tuple(warnings))
@@ -103,6 +104,15 @@ def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict
         "fields without nuclei": int((fields["finding"] != "").sum()),
         "field verdicts": _tally(fields.where(fields["status"] == "done")["verdict"]),
     }
+
+
+def _encoder_line(fields: Table) -> str:
+    """Say in which number format, and how often, each cell went through the encoder."""
+    read = fields.where(fields["status"] == "done")
+    if not len(read):
+        return ""
+    formats = ", ".join(sorted(set(read["precision"].tolist())))
+    return f"{formats}, {int(read['passes'][0])} pass(es) a cell"
 
 
 def _tally(values: Any) -> dict[str, int]:
