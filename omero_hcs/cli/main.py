@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from omero_hcs import lazy
-from omero_hcs.cli.terminal import show_error
+from omero_hcs.cli.terminal import FAILED, show_error
 from omero_hcs.errors import MissingExtraError
 
 
@@ -120,8 +121,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the value is the exit code."""
     # Threads of torch that wait must not spin: cropping goes on beside the encoder.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    logging.raiseExceptions = False  # a full disk under the log would bury the message in traces
     try:
         code: Any = cli.main(args=arguments, prog_name="omero-hcs", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         return show_error(KeyboardInterrupt(), None)
     except click.ClickException as error:
@@ -129,6 +132,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt as error:
         return show_error(error, None)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (Python flushes it at exit)
+        return FAILED  # as click does where it meets it first
     except ImportError as error:
         return show_error(_missing_extra(error, arguments) or error, _log_folder())
     except Exception as error:  # noqa: BLE001  (the one place that turns any error into a message)

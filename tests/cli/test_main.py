@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import subprocess
 import sys
 
@@ -129,3 +130,16 @@ def test_the_trace_of_an_unknown_error_is_kept_in_the_log_it_names(
     assert said.err.startswith("Error: ZeroDivisionError: division by zero\n")
     assert str(log) in said.err
     assert "Traceback" in log.read_text()
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word():
+    command = f"{sys.executable} -c '{CALL}' config show | true; echo ${{PIPESTATUS[0]}}"
+    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert said.stdout == "1\n"
+    assert said.stderr == ""
+
+
+def test_a_log_that_cannot_be_written_does_not_bury_the_message(omero_hcs, tmp_path, monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    omero_hcs("config", "show")
+    assert logging.raiseExceptions is False
