@@ -73,6 +73,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         If it does not fit, or its encoder's weights are not there.
     """
     from omero_hcs.learning.weights import find_weights
+    from omero_hcs.tasks.embedding import weights_of
     from omero_hcs.tasks.fitting import as_trained, check_scale, normalize_by_model_where_few
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
@@ -81,7 +82,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     card = load(model).card
     find_weights(
         card.encoder.name,
-        path=params.weights,
+        path=weights_of(card, params.weights),
         sha256=card.encoder.sha256,
         allow_hub=request.settings.allow_hub,
     )

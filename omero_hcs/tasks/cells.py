@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from omero_hcs.errors import DataError, HcsError
+from omero_hcs.errors import DataError
 from omero_hcs.imaging.centers import grid_centers, label_centers
 from omero_hcs.imaging.crop import at_border, crop_cells, neighbours_in_crop
 from omero_hcs.imaging.focus import field_metrics
@@ -87,7 +87,7 @@ class CellFinder:
         for unit in units:
             try:
                 yield self.field(unit)
-            except (HcsError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  (recorded, reported; the others go on)
                 yield FieldError(unit, error)
 
     def field(self, unit: Unit) -> FieldCells:

@@ -58,10 +58,9 @@ def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precis
     """
     settings = load_settings().values
     use_threads(settings.threads)
-    random = "random" if card.encoder.source == "random" else None
     encoder = load_encoder(
         card.encoder.name,
-        weights=weights or random,
+        weights=weights_of(card, weights),
         sha256=card.encoder.sha256,
         input_size=card.input_size,
         pooling=card.encoder.pooling,
@@ -71,6 +70,11 @@ def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precis
     )
     recipe = crop_recipe(len(card.channels), card.recipe)
     return Embedder(encoder, recipe=recipe, precision=_precision(precision))
+
+
+def weights_of(card: ModelCard, given: str | None) -> str | None:
+    """Name random weights, which no file holds; others are given, or found by the name."""
+    return given or ("random" if card.encoder.source == "random" else None)
 
 
 def _precision(wanted: Precision) -> Precision:

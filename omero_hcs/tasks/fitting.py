@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 from omero_hcs.errors import ChannelNotFoundError, InputErrors, ScaleMismatchError
+from omero_hcs.imaging.channels import nuclear_channel
 from omero_hcs.imaging.normalize import MIN_FIELDS
 from omero_hcs.learning.modelfile import ModelCard, fit_problems
 from omero_hcs.model import Image
 from omero_hcs.tasks.base import CellParams
-from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.survey import FEW_FIELDS, PlateSurvey
 
 P = TypeVar("P", bound=CellParams)
 
@@ -42,7 +43,9 @@ def as_trained(params: P, card: ModelCard, image: Image, *, model: str, plate: s
         raise ChannelNotFoundError(msg)
     nuclei = params.nuclei
     if nuclei is None and params.channels is None and card.nuclear_channel in asked:
-        nuclei = card.nuclear_channel
+        # Named only where the name alone would not lead to the model's own.
+        found = nuclear_channel(image.channel_names, required=False)
+        nuclei = None if found and found.name == card.nuclear_channel else card.nuclear_channel
     size = params.crop_size if params.crop_size != "auto" else _size_of(card, image)
     return params.model_copy(
         update={"channels": asked, "crop_size": size, "recipe": card.recipe, "nuclei": nuclei}
@@ -69,7 +72,7 @@ def normalize_by_model_where_few(survey: PlateSurvey, card: ModelCard) -> PlateS
     return survey.model_copy(
         update={
             "normalization": {**dict(card.normalization), "channels": channels},
-            "warnings": (*survey.warnings, warning),
+            "warnings": (*(text for text in survey.warnings if text != FEW_FIELDS), warning),
         }
     )
 

@@ -66,13 +66,7 @@ def make_card(
         ),
         head=HeadCard(kind=head.kind, config=head.config()),
         precision=embedder.precision,
-        labels=LabelsCard(
-            counts=count_by_class(labels),
-            sources=_distinct(labels["source"].tolist()),
-            users=_distinct(labels["user"].tolist()),
-            wells=_distinct(labels["well"].tolist()),
-            sha256=spec.labels_sha256,
-        ),
+        labels=_labels_card(labels, spec.labels_sha256),
         metrics={name: _finite(value) for name, value in metrics.items()},
         training=PlateCard(
             name=spec.context["plate"],
@@ -80,6 +74,16 @@ def make_card(
             pixel_size_um=survey.pixel_size_um,
             fields=survey.fields,
         ),
+    )
+
+
+def _labels_card(labels: Table, sha256: str | None) -> LabelsCard:
+    return LabelsCard(
+        counts=count_by_class(labels),
+        sources=_distinct(labels["source"].tolist()),
+        users=_distinct(labels["user"].tolist()),
+        wells=_distinct(labels["well"].tolist()),
+        sha256=sha256,
     )
 
 

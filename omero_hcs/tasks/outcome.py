@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,23 @@ RUN_SCHEMA_VERSION = 1
 FieldJudge = Callable[[Table], Mapping[str, Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class JoinedParts:
+    """The parts of a run as one: every cell, a row a field, and each warning once."""
+
+    cells: Table
+    fields: Table
+    warnings: tuple[str, ...]
+
+
 def field_tables(
     parts: Parts,
     *,
     progress: Progress,
     judge: FieldJudge | None = None,
     without: Sequence[str] = (),
-) -> tuple[Table, Table]:
-    """Read every part once, into one table of cells and one of fields.
+) -> JoinedParts:
+    """Read every part once, and join what they hold.
 
     Parameters
     ----------
@@ -39,9 +49,10 @@ def field_tables(
 
     Returns
     -------
-    cells, fields : Table
+    JoinedParts
         Rows in the order of the units, cells within a field by (y, x).
     """
+    warnings: list[str] = []
     cells: list[Table] = []
     rows: list[dict[str, Any]] = []
     for number, (unit, part) in enumerate(zip(parts.units, parts, strict=True), 1):
@@ -49,10 +60,12 @@ def field_tables(
         if len(own):
             cells.append(own)
         # A field that could not be read is not one without nuclei: it gets no verdict at all.
+        warnings += part.warnings
         judged = judge(own) if judge and part.status == "done" else {}
         rows.append({**_place(unit, part), **part.metrics, **judged})
         progress("joining the fields", number, len(parts))
-    return Table.concat(cells) if cells else Table({}), _even(rows)
+    joined = Table.concat(cells) if cells else Table({})
+    return JoinedParts(joined, _even(rows), tuple(dict.fromkeys(warnings)))
 
 
 def _place(unit: Unit, part: UnitResult) -> dict[str, Any]:
@@ -121,9 +134,9 @@ def cell_results(
     without: Sequence[str] = (),
 ) -> Outcome:
     """Results of a run that only finds cells: its tables, a plate at a time, and a summary."""
-    cells, fields = field_tables(parts, progress=progress, without=without)
-    survey = spec.context["survey"]
-    warnings = [*survey["warnings"], *(text for part in parts for text in part.warnings)]
+    joined = field_tables(parts, progress=progress, without=without)
+    cells, fields, survey = joined.cells, joined.fields, spec.context["survey"]
+    warnings = [*survey["warnings"], *joined.warnings]
     summary = {**describe_survey(survey), **count_up(cells, fields), "warnings": warnings}
     results = tuple(
         Results(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,14 @@ from omero_hcs.results import KeyValues, ResultFile, Results, Roi, Table, Tag, U
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Outcome, Progress, layout_of
 from omero_hcs.tasks.models import load
-from omero_hcs.tasks.outcome import count_up, describe_survey, field_tables, of_target, run_file
+from omero_hcs.tasks.outcome import (
+    JoinedParts,
+    count_up,
+    describe_survey,
+    field_tables,
+    of_target,
+    run_file,
+)
 from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.verdicts import field_row, well_rows
@@ -70,27 +77,20 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         warn=spec.params["warn"],
         fail=spec.params["fail"],
     )
-    cells, fields = field_tables(parts, progress=progress, judge=judge)
-    warnings = [*survey.warnings, *(text for part in parts for text in part.warnings)]
+    joined = field_tables(parts, progress=progress, judge=judge)
+    cells, fields = joined.cells, joined.fields
+    joined = replace(joined, warnings=(*survey.warnings, *joined.warnings))
     summary = {
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes),
         "encoder": _encoder_line(fields),
-        "warnings": warnings,
+        "warnings": list(joined.warnings),
     }
-    joined = _Joined(cells, fields, tuple(warnings))
     results = tuple(
         _target_results(store, spec, target, joined, progress) for target in spec.targets
     )
     return Outcome(results, summary)
-
-
-@dataclass(frozen=True, eq=False)
-class _Joined:
-    cells: Table
-    fields: Table
-    warnings: tuple[str, ...]
 
 
 def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _tally(values: Any) -> dict[str, int]:
 
 
 def _target_results(
-    store: PlateStore, spec: RunSpec, target: ObjectRef, joined: _Joined, progress: Progress
+    store: PlateStore, spec: RunSpec, target: ObjectRef, joined: JoinedParts, progress: Progress
 ) -> Results:
     layout = layout_of(store, target)
     tables = {

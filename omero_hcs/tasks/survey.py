@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from omero_hcs.errors import InputError, InputErrors
+from omero_hcs.errors import DataError, InputError, InputErrors
 from omero_hcs.imaging.channels import nuclear_channel
 from omero_hcs.imaging.crop import CropScale, choose_scale, neighbours_in_crop
 from omero_hcs.imaging.normalize import MIN_FIELDS, IntensitySurvey, Normalization
@@ -29,6 +29,8 @@ CROWDED = 3.0
 
 FEW_NUCLEI = 0.1
 """A field with fewer than this share of the plate's usual number has implausibly few nuclei."""
+
+FEW_FIELDS = f"Intensities rest on less than {MIN_FIELDS} fields, and are not very reliable."
 
 Sampled = Sequence[tuple[Unit, Site]]
 
@@ -96,6 +98,8 @@ def survey_plate(
         If there is nothing to look at, or not a single nucleus in the sample.
     ChannelNotFoundError
         If a channel that was asked for is not there, or none shows nuclei.
+    DataError
+        If not one of the sampled fields can be read.
     """
     if not units:
         msg = f"{name} has no images, so there is nothing to look at. Check that it was converted."
@@ -107,15 +111,22 @@ def survey_plate(
     wanted = (*channels, choice.name) if choice else channels
     intensities = IntensitySurvey(channels)
     found: list[Nuclei] = []
+    unread: list[DataError] = []
     sample = _sample(units)
     for number, (unit, site) in enumerate(sample, 1):
+        progress("looking at the plate", number, len(sample))
         indices = [site.image.channel(channel).index for channel in wanted]
-        pixels = store.read(site.image, channels=indices, z=unit.z, t=unit.t)
+        try:
+            pixels = store.read(site.image, channels=indices, z=unit.z, t=unit.t)
+        except DataError as error:
+            unread.append(error)  # Told when its unit fails; the others suffice for a look.
+            continue
         if choice:
             found.append(segment_nuclei(pixels[-1]))
         foreground = found[-1].labels > 0 if found and len(found[-1].centers) else None
         intensities.add(pixels[: len(channels)], foreground)
-        progress("looking at the plate", number, len(sample))
+    if len(unread) == len(sample):
+        raise unread[0]
     if choice and not any(len(nuclei.centers) for nuclei in found):
         raise InputError(_nothing_found(name, choice.name, len(sample)))
     return _summarise(units[0][1].image, params, channels, choice, found, intensities)
@@ -199,7 +210,5 @@ def _warnings(scale: CropScale, found: Sequence[Nuclei], fields: int) -> list[st
             f"small groups, not single cells. Pass a smaller --crop-size, such as 3nuclei."
         )
     if fields < MIN_FIELDS:
-        warnings.append(
-            f"Intensities rest on {fields} field(s) only; at least {MIN_FIELDS} make them reliable."
-        )
+        warnings.append(FEW_FIELDS)
     return warnings

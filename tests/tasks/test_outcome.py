@@ -39,7 +39,8 @@ def parts(tmp_path):
 
 class TestFieldTables:
     def test_every_field_has_a_row_also_one_without_cells_and_one_that_failed(self, parts):
-        found, fields = field_tables(parts, progress=no_progress)
+        joined = field_tables(parts, progress=no_progress)
+        found, fields = joined.cells, joined.fields
         assert found["well"].tolist() == ["A01", "A01"]
         assert fields["well"].tolist() == ["A01", "A02", "A03"]
         assert fields["status"].tolist() == ["done", "done", "failed"]
@@ -52,11 +53,11 @@ class TestFieldTables:
         def judge(table):
             return {"verdict": "fail" if not len(table) else "pass"}
 
-        _, fields = field_tables(parts, progress=no_progress, judge=judge)
+        fields = field_tables(parts, progress=no_progress, judge=judge).fields
         assert fields["verdict"].tolist() == ["pass", "fail", ""]
 
     def test_pixels_can_be_left_out(self, parts):
-        found, _ = field_tables(parts, progress=no_progress, without=("pixels",))
+        found = field_tables(parts, progress=no_progress, without=("pixels",)).cells
         assert "pixels" not in found
         assert "y" in found
 
@@ -67,14 +68,15 @@ class TestFieldTables:
 
 
 def test_counts_are_those_of_the_tables(parts):
-    counts = count_up(*field_tables(parts, progress=no_progress))
+    joined = field_tables(parts, progress=no_progress)
+    counts = count_up(joined.cells, joined.fields)
     assert (counts["wells"], counts["fields"], counts["fields failed"], counts["cells"]) == (
         3, 3, 1, 2,
     )  # fmt: skip
 
 
 def test_rows_of_another_plate_are_left_out(parts):
-    found, _ = field_tables(parts, progress=no_progress)
+    found = field_tables(parts, progress=no_progress).cells
     assert len(of_target(found, REF)) == 2
     assert len(of_target(found, ObjectRef(kind="plate", id="q"))) == 0
 
