@@ -63,7 +63,10 @@ def run_demo(
     # Each stain alone: three passes a cell, and on this plate far better than one composite
     # (docs/benchmarks.md, quality on the simulated plate).
     model = train_qc.Params(
-        recipe="concat", name=MODEL, output=str(Path(folder) / f"{MODEL}.safetensors")
+        recipe="concat",
+        head="linear",
+        name=MODEL,
+        output=str(Path(folder) / f"{MODEL}.safetensors"),
     )
     trained = run_task("train_qc", path, model, settings=settings, again=True, progress=progress)
     judge = apply_qc.Params(model=trained.places[0])
