@@ -70,7 +70,7 @@ def measure() -> dict[str, Any]:
     found["hand-made metrics, logistic regression"] = _judged(plate, hand, _by_regression)
     return {
         "what": f"{EACH} + {EACH} labels (severity {VISIBLE:.2f} and more), {DRAWS} draws of them "
-        "and of wells; half of the wells for labels, the other half for the test; F1 and others are "
+        "and of wells; half of the wells for labels, half for the test; F1 and others are "
         "class-weighted, intervals by bootstrap over wells, mean over draws",
         "target": "F1 >= 0.95 in the middle third",
         "cells": len(plate.crops),

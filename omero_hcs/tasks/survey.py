@@ -6,10 +6,11 @@ What it finds out travels to the workers in the run's context.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from omero_hcs.errors import DataError, InputError, InputErrors
@@ -111,25 +112,37 @@ def survey_plate(
     wanted = (*channels, choice.name) if choice else channels
     intensities = IntensitySurvey(channels)
     found: list[Nuclei] = []
-    unread: list[DataError] = []
     sample = _sample(units)
-    for number, (unit, site) in enumerate(sample, 1):
-        progress("looking at the plate", number, len(sample))
-        indices = [site.image.channel(channel).index for channel in wanted]
-        try:
-            pixels = store.read(site.image, channels=indices, z=unit.z, t=unit.t)
-        except DataError as error:
-            unread.append(error)  # Told when its unit fails; the others suffice for a look.
-            continue
+    for number, pixels in enumerate(_planes(store, sample, wanted), 1):
         if choice:
             found.append(segment_nuclei(pixels[-1]))
         foreground = found[-1].labels > 0 if found and len(found[-1].centers) else None
         intensities.add(pixels[: len(channels)], foreground)
-    if len(unread) == len(sample):
-        raise unread[0]
+        progress("looking at the plate", number, len(sample))
     if choice and not any(len(nuclei.centers) for nuclei in found):
         raise InputError(_nothing_found(name, choice.name, len(sample)))
     return _summarise(units[0][1].image, params, channels, choice, found, intensities)
+
+
+def _planes(
+    store: PlateStore, sample: Sampled, channels: Sequence[str]
+) -> Iterator[NDArray[np.generic]]:
+    """Read the sampled fields; one that cannot be read is left out, and told when its unit fails.
+
+    Raises
+    ------
+    DataError
+        If not one can be read.
+    """
+    unread: list[DataError] = []
+    for unit, site in sample:
+        indices = [site.image.channel(channel).index for channel in channels]
+        try:
+            yield store.read(site.image, channels=indices, z=unit.z, t=unit.t)
+        except DataError as error:
+            unread.append(error)
+    if len(unread) == len(sample):
+        raise unread[0]
 
 
 def _same_channels(units: Sampled, params: CellParams, name: str) -> tuple[str, ...]:
