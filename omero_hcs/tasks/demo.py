@@ -64,7 +64,6 @@ def run_demo(
     # (docs/benchmarks.md, quality on the simulated plate).
     model = train_qc.Params(
         recipe="concat",
-        head="linear",
         name=MODEL,
         output=str(Path(folder) / f"{MODEL}.safetensors"),
     )

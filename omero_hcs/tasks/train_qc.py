@@ -55,7 +55,8 @@ class Params(CellParams):
         default=None, description="sha256 that the file with the weights must have."
     )
     head: Literal["knn", "linear"] = Field(
-        default="knn", description="What judges the features: nearest labelled cells, or one layer."
+        default="linear",
+        description="What judges the features: one layer, or the nearest labelled cells.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto",
