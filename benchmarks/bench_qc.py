@@ -58,7 +58,9 @@ def measure() -> dict[str, Any]:
     plate = _plate()
     encoder = load_encoder("tf_efficientnet_lite0")
     features = {
-        recipe: Embedder(encoder, recipe=crop_recipe(3, recipe)).embed(plate.crops)
+        recipe: Embedder(encoder, recipe=crop_recipe(3, recipe), precision="fp32").embed(
+            plate.crops
+        )
         for recipe in ("composite", "concat")
     }
     hand, _ = cell_metrics(plate.raw, ceiling=plate.ceiling)

@@ -80,6 +80,7 @@ def measure_here(path: Path) -> None:
         sys.exit(f"{path} is no Python file.")
     sys.path.insert(0, str(HERE))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     started = time.perf_counter()
     measured = module.measure()

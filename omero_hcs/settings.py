@@ -53,7 +53,9 @@ class Settings(BaseModel):
         default="auto", description="Where tensors are: auto, cpu, cuda, cuda:1 or mps."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="Number format of inference; auto takes bf16 where it is fast."
+        default="fp32",
+        description="Number format of inference; auto takes bf16 where it is fast, which changes"
+        " verdicts of cells near the border (docs/benchmarks.md).",
     )
     threads: int = Field(
         default=0, ge=0, description="CPU threads of a worker; 0 takes what the machine has."

@@ -36,7 +36,7 @@ class Params(CellParams):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto",
-        description="Number format of the encoder; auto takes bf16 where it is fast.",
+        description="Number format of the encoder; auto is the installation's setting.",
     )
     any_scale: bool = Field(
         default=False, description="Go on although the crops are of another scale than the model's."

@@ -60,7 +60,7 @@ class Params(CellParams):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto",
-        description="Number format of the encoder; auto takes bf16 where it is fast.",
+        description="Number format of the encoder; auto is the installation's setting.",
     )
 
 

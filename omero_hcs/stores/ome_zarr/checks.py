@@ -213,9 +213,7 @@ def find_pixel_size(
     first = arrangement.paths[0]
     size = read_header(first).pixel_size_um
     if size is None:
-        return None, (
-            "The pixel size is not known. Pass --pixel-size if micrometres matter.",
-        )
+        return None, ("The pixel size is not known. Pass --pixel-size if micrometres matter.",)
     told = f"The pixel size, {size[0]:.4g} x {size[1]:.4g} um, was taken from {first.name}."
     return size, (told,)
 
