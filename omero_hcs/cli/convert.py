@@ -39,8 +39,9 @@ def command(  # noqa: PLR0913  (click's: one argument an option)
     as_json: bool,
 ) -> int:
     """Make the OME-Zarr plate OUT of the images in FOLDER; everything is checked first."""
-    from omero_hcs.stores.ome_zarr.convert import convert_folder, plan_conversion
+    from omero_hcs.stores.ome_zarr.convert import check_target, convert_folder, plan_conversion
 
+    check_target(out, overwrite=overwrite)
     names = [name.strip() for name in channels.split(",")] if channels else None
     with progress_bar(quiet=as_json) as progress:
         conversion = plan_conversion(

@@ -22,8 +22,7 @@ from omero_hcs.tasks.base import (
     Plan,
     Progress,
     Request,
-    layout_of,
-    units_of,
+    all_units,
 )
 
 
@@ -86,11 +85,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         sha256=card.encoder.sha256,
         allow_hub=request.settings.allow_hub,
     )
-    pairs = [
-        pair
-        for target in request.targets
-        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
-    ]
+    pairs = all_units(store, request.targets, params)
     name = ", ".join(target.id for target in request.targets)
     if pairs:
         params = as_trained(params, card, pairs[0][1].image, model=model.name, plate=name)

@@ -162,6 +162,17 @@ def units_of(
                 yield _unit(target, site, plane, time), site
 
 
+def all_units(
+    store: PlateStore, targets: Iterable[ObjectRef], params: CellParams
+) -> list[tuple[Unit, Site]]:
+    """Cut everything that a run is about into units; see `units_of`."""
+    return [
+        pair
+        for target in targets
+        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
+    ]
+
+
 def _planes(site: Site, z: ZChoice | Literal["all"]) -> Iterable[ZChoice]:
     size = site.image.size_z
     if z == "all":

@@ -18,8 +18,7 @@ from omero_hcs.tasks.base import (
     Plan,
     Progress,
     Request,
-    layout_of,
-    units_of,
+    all_units,
 )
 
 PIXELS = "pixels"
@@ -49,11 +48,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     """Look at the plate, then make one unit a field."""
     from omero_hcs.tasks.survey import survey_plate
 
-    pairs = [
-        pair
-        for target in request.targets
-        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
-    ]
+    pairs = all_units(store, request.targets, params)
     name = ", ".join(target.id for target in request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     units = tuple(unit for unit, _ in pairs)

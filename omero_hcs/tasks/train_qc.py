@@ -25,8 +25,7 @@ from omero_hcs.tasks.base import (
     Plan,
     Progress,
     Request,
-    layout_of,
-    units_of,
+    all_units,
 )
 
 MODEL_FILE = "model.safetensors"
@@ -88,11 +87,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         sha256=params.weights_sha256,
         allow_hub=request.settings.allow_hub,
     )
-    pairs = [
-        pair
-        for target in request.targets
-        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
-    ]
+    pairs = all_units(store, request.targets, params)
     name = ", ".join(target.id for target in request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     context = {
@@ -196,10 +191,9 @@ def _labelled_units(
 ) -> Iterator[Unit]:
     from omero_hcs.tasks.cells import rows_of_unit
 
-    for target in spec.targets:
-        for unit, _ in units_of(target, layout_of(store, target), z=params.z, t=params.t):
-            if len(rows_of_unit(labels, unit)):
-                yield unit
+    for unit, _ in all_units(store, spec.targets, params):
+        if len(rows_of_unit(labels, unit)):
+            yield unit
 
 
 def _far_warning(far: int, total: int) -> tuple[str, ...]:

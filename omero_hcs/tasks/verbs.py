@@ -51,8 +51,9 @@ def convert(  # noqa: PLR0913  (each one is a choice of the user's)
     WriteError
         If the plate cannot be written; nothing half-written is left.
     """
-    from omero_hcs.stores.ome_zarr.convert import convert_folder, plan_conversion
+    from omero_hcs.stores.ome_zarr.convert import check_target, convert_folder, plan_conversion
 
+    check_target(Path(out), overwrite=overwrite)
     conversion = plan_conversion(
         folder, pattern, platemap=platemap, channels=channels, pixel_size_um=pixel_size_um
     )
