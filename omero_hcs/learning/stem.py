@@ -46,7 +46,7 @@ def with_full_precision_stem(network: nn.Module, *, like: nn.Module) -> nn.Modul
     for name, layer in like.named_modules():
         if isinstance(layer, nn.Conv2d):
             dtype = network.get_submodule(name).weight.dtype
-            stem = FullPrecisionStem(copy.deepcopy(layer), dtype)  # type: ignore[arg-type]
+            stem = FullPrecisionStem(copy.deepcopy(layer), dtype)  # type: ignore[arg-type]  # torch types a weight's dtype as Tensor
             network.set_submodule(name, stem)
             break
     return network

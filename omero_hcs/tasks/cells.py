@@ -15,7 +15,6 @@ from omero_hcs.errors import DataError
 from omero_hcs.imaging.centers import grid_centers, label_centers
 from omero_hcs.imaging.crop import at_border, crop_cells, neighbours_in_crop
 from omero_hcs.imaging.focus import field_metrics
-from omero_hcs.imaging.normalize import normalize
 from omero_hcs.imaging.segment import Nuclei, segment_nuclei
 from omero_hcs.jobs.identity import unit_generator
 from omero_hcs.model import RunSpec, Site, Unit
@@ -40,7 +39,6 @@ class FieldCells:
     table: Table
     crops: NDArray[Any]
     metrics: Mapping[str, float | int | str]
-    warnings: tuple[str, ...] = ()
     nuclei: NDArray[np.int32] | None = None
     seconds: float = 0.0
 
@@ -283,8 +281,3 @@ def finder_of(
         annotated=annotated,
         tiles_for_empty=tiles_for_empty,
     )
-
-
-def normalized(cells: FieldCells, survey: PlateSurvey) -> NDArray[np.float32]:
-    """Crops of a field brought to [0, 1], shape (N, C, side, side)."""
-    return normalize(cells.crops, survey.intensities())

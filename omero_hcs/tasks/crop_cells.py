@@ -77,7 +77,6 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
             "done",
             cells=cells,
             metrics=field.metrics,
-            warnings=field.warnings,
             labels=masks,
             seconds=field.seconds,
         )

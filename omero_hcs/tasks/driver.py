@@ -269,16 +269,16 @@ class _Run:
                 return
             done = total - len(pending)
             self.progress(stage, done, total)
+            by_id = {unit.id: unit for unit in pending}
             with contextlib.closing(_results(engine, spec, pending)) as results:
                 for result in results:
-                    done += self._record(spec, pending, result)
+                    done += self._record(spec, by_id, result)
                     self.progress(stage, done, total)
 
-    def _record(self, spec: RunSpec, units: Sequence[Unit], result: UnitResult) -> bool:
+    def _record(self, spec: RunSpec, units: Mapping[str, Unit], result: UnitResult) -> bool:
         """Write what one unit came to, then note it in the ledger; True when it is done."""
         if result.status == "done":
-            unit = next(unit for unit in units if unit.id == result.unit)
-            results = self.task.unit_results(spec, unit, result)
+            results = self.task.unit_results(spec, units[result.unit], result)
             if results is not None:
                 self._write(results)
         else:
