@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STAMP = VENV / "made-from.json"
-EXTRAS = "all,docs,dev"
+EXTRAS = "all,omero,sandbox,web,docs,dev"
 MINUTES = "3 to 15"
 PIP = (str(VENV / "bin" / "python"), "-m", "pip", "install", "-qq")
 
