@@ -6,6 +6,9 @@ import os
 
 import pytest
 
+# Loading these costs nothing: the first test that asks for a server starts it.
+pytest_plugins = ["omero_hcs.sandbox.pytest_plugin", "pytester"]
+
 # Read by libraries when they are imported, so it has to be there before any test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker, or they fight over the cores
