@@ -10,9 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import omero
-import omero.cmd
-import omero.model
-from omero.gateway import BlitzGateway
+from omero.gateway import BlitzGateway  # loads omero.model and omero.cmd, in the order that works
 from omero.rtypes import rfalse, rstring
 
 from omero_hcs.errors import InputError, NotFoundError
