@@ -83,10 +83,17 @@ def public_definitions(parent):
     for node in parent.body:
         if not isinstance(node, DEFINITION) or node.name.startswith("_"):
             continue
-        if "overload" not in [ast.unparse(decorator) for decorator in node.decorator_list]:
+        overloaded = "overload" in [ast.unparse(decorator) for decorator in node.decorator_list]
+        if not overloaded and not is_operation(node):
             yield node
         if isinstance(node, ast.ClassDef):
             yield from public_definitions(node)
+
+
+def is_operation(node):
+    """Whether it is an operation of OMERO's API: those are documented in OMERO's Slice files."""
+    arguments = [] if isinstance(node, ast.ClassDef) else node.args.args
+    return bool(arguments) and arguments[-1].arg == "current"
 
 
 @each_module

@@ -1,0 +1,85 @@
+"""The process of a sandbox's server; `omero_hcs.sandbox.launch` starts it.
+
+It prints one line of JSON when it is ready: its ports and its process id. root's password comes by
+the environment, `OMERO_HCS_SANDBOX_PASSWORD`, so that no list of processes shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from omero_hcs.sandbox.ice.endpoint import PortTakenError
+from omero_hcs.sandbox.server import Server
+
+PASSWORD = "OMERO_HCS_SANDBOX_PASSWORD"  # noqa: S105  (the name of a variable)
+FAILED, BAD_INPUT = 1, 2
+
+
+def main() -> int:
+    """Serve until a signal comes, or until the parent closes our standard input."""
+    arguments = parse_arguments()
+    password = os.environ.pop(PASSWORD, "")
+    if not password:
+        sys.stderr.write(f"root needs a password: set {PASSWORD}.\n")
+        return BAD_INPUT
+    set_up_log(arguments.data, verbose=arguments.verbose)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        server = Server(
+            arguments.data, password, port=arguments.port, plain_port=arguments.plain_port
+        )
+    except PortTakenError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    server.start()
+    if arguments.watch_stdin:
+        threading.Thread(target=watch_stdin, args=(stop,), daemon=True).start()
+    ports = server.endpoint.ports
+    ready = {"port": ports.tls, "plain_port": ports.plain, "pid": os.getpid()}
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+    stop.wait()
+    server.stop()
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m omero_hcs.sandbox", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of its own")
+    parser.add_argument("--port", type=int, default=0, help="for TLS; 0 takes a free one")
+    parser.add_argument("--plain-port", type=int, default=0, help="for plain TCP; 0: a free one")
+    parser.add_argument("--scripts", type=Path, help="a folder of official scripts")
+    parser.add_argument("--snapshot", type=Path, help="read if it is there, written at the end")
+    parser.add_argument("--watch-stdin", action="store_true", help="end when stdin is closed")
+    parser.add_argument("--verbose", action="store_true", help="log every error of a call")
+    return parser.parse_args()
+
+
+def set_up_log(data: Path, *, verbose: bool) -> None:
+    """Log to the data folder."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(
+        filename=data / "server.log",
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
+def watch_stdin(stop: threading.Event) -> None:
+    """End with the process that started us, however it ends."""
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The requests of `omero.cmd` that clients submit: deletion, moves between groups, sessions."""

@@ -1,0 +1,1 @@
+"""Ice: the recorded definitions, servants, the endpoint, the router and the service factory."""

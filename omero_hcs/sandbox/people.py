@@ -1,0 +1,111 @@
+"""Users, groups, memberships and passwords."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+
+from omero_hcs.sandbox.ice.record import Glacier2
+from omero_hcs.sandbox.objects.row import Row
+from omero_hcs.sandbox.objects.world import World
+
+SYSTEM_GROUP_ID, USER_GROUP_ID = 0, 1
+ALL_GROUPS = "-1"
+
+
+@dataclass(frozen=True)
+class PasswordHash:
+    """A salted hash. Cheap on purpose: a log-in of a demo should not take 100 ms."""
+
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, password: str) -> PasswordHash:
+        """Hash a password with a salt of its own."""
+        salt = secrets.token_bytes(16)
+        return cls(salt, _digest(password, salt))
+
+    def matches(self, password: str) -> bool:
+        """Compare in a time that tells nothing."""
+        return hmac.compare_digest(self.digest, _digest(password, self.salt))
+
+
+def _digest(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=1024, r=8, p=1)
+
+
+class Accounts:
+    """Who there is, and who belongs where. Hold the world's lock while asking."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.passwords: dict[Row, PasswordHash] = {}
+
+    def user(self, name: str) -> Row | None:
+        """Find a user by the name he logs in with."""
+        return self._world.find("Experimenter", omeName=name)
+
+    def group(self, name: str) -> Row | None:
+        """Find a group by its name."""
+        return self._world.find("ExperimenterGroup", name=name)
+
+    def authenticate(self, name: str, password: str) -> Row | None:
+        """Return the user if the password is his; a user without one can't log in."""
+        user = self.user(name)
+        known = None if user is None else self.passwords.get(user)
+        return user if known is not None and known.matches(password) else None
+
+    def set_password(self, user: Row, password: str) -> None:
+        """Give a user a password."""
+        self.passwords[user] = PasswordHash.of(password)
+
+    def memberships(self, user: Row) -> list[Row]:
+        """Return the user's memberships, his default group's first."""
+        return self._world.members(user, "groupExperimenterMap")
+
+    def groups_of(self, user: Row) -> list[Row]:
+        """Return the groups of a user, his default group first."""
+        return [one.values["parent"] for one in self.memberships(user)]
+
+    def led_by(self, user: Row) -> list[Row]:
+        """Return the groups that a user owns."""
+        return [one.values["parent"] for one in self.memberships(user) if one.values["owner"]]
+
+    def is_admin(self, user: Row) -> bool:
+        """Say whether a user is in the group `system`."""
+        return any(group.id == SYSTEM_GROUP_ID for group in self.groups_of(user))
+
+    def default_group(self, user: Row) -> Row:
+        """Return the first of a user's groups that is not everybody's."""
+        groups = self.groups_of(user)
+        return next((one for one in groups if one.id != USER_GROUP_ID), groups[0])
+
+    def join(self, user: Row, group: Row, *, owner: bool = False) -> Row:
+        """Make a user a member of a group; a member's ownership is only ever added."""
+        for known in self.memberships(user):
+            if known.values["parent"] is group:
+                if owner:
+                    self._world.set(known, "owner", True)  # noqa: FBT003  (a value, not a flag)
+                return known
+        return self._world.insert("GroupExperimenterMap", parent=group, child=user, owner=owner)
+
+    def group_for_login(self, user: Row, told: str | None) -> Row:
+        """Return the group of a new session: the one told by name or id, or the default one.
+
+        Raises
+        ------
+        Glacier2.CannotCreateSessionException
+            The user is no member of it.
+        """
+        if not told or told == ALL_GROUPS:
+            return self.default_group(user)
+        named = self._world.get("ExperimenterGroup", int(told)) if told.isdigit() else None
+        group = named or self.group(told)
+        if group is None or not (self.is_admin(user) or group in self.groups_of(user)):
+            name = user.values["omeName"]
+            msg = f"User {name} is not a member of group {told} and cannot login"
+            raise Glacier2.CannotCreateSessionException(msg)
+        return group
