@@ -1,246 +1,111 @@
-"""Users and groups for tests, made through the API of any OMERO server and removed afterwards."""
+"""Users, groups, memberships and passwords."""
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import hmac
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
 
-import omero
-from omero.gateway import BlitzGateway  # loads omero.model and omero.cmd, in the order that works
-from omero.rtypes import rfalse, rstring
+from omero_hcs.sandbox.ice.record import Glacier2
+from omero_hcs.sandbox.objects.row import Row
+from omero_hcs.sandbox.objects.world import World
 
-from omero_hcs.errors import InputError, NotFoundError
-from omero_hcs.sandbox.address import Address
-
-LEVELS = {
-    "private": "rw----",
-    "read-only": "rwr---",
-    "read-annotate": "rwra--",
-    "read-write": "rwrw--",
-}
-# What a user can own, containers first: what is left of a group's content goes with them.
-_CONTENT = (
-    "Screen", "Plate", "Project", "Dataset", "Folder", "Fileset", "Image", "Roi",
-    "Annotation", "Job", "OriginalFile",
-)  # fmt: skip
+SYSTEM_GROUP_ID, USER_GROUP_ID = 0, 1
+ALL_GROUPS = "-1"
 
 
 @dataclass(frozen=True)
-class Group:
-    """A group that a test made; `level` is one of `LEVELS`."""
+class PasswordHash:
+    """A salted hash. Cheap on purpose: a log-in of a demo should not take 100 ms."""
 
-    id: int
-    name: str
-    level: str
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, password: str) -> PasswordHash:
+        """Hash a password with a salt of its own."""
+        salt = secrets.token_bytes(16)
+        return cls(salt, _digest(password, salt))
+
+    def matches(self, password: str) -> bool:
+        """Compare in a time that tells nothing."""
+        return hmac.compare_digest(self.digest, _digest(password, self.salt))
 
 
-@dataclass(frozen=True)
-class User:
-    """An ordinary user that a test made; the first of `groups` is the default one."""
-
-    id: int
-    name: str
-    password: str = field(repr=False)
-    groups: tuple[Group, ...] = ()
+def _digest(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=1024, r=8, p=1)
 
 
 class Accounts:
-    """Makes users and groups whose names share a unique prefix, and removes them again.
+    """Who there is, and who belongs where. Hold the world's lock while asking."""
 
-    Parameters
-    ----------
-    address : Address
-        The server, and an administrator of it.
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.passwords: dict[Row, PasswordHash] = {}
 
-    Attributes
-    ----------
-    prefix : str
-        What the name of everything that was made begins with.
-    """
+    def user(self, name: str) -> Row | None:
+        """Find a user by the name he logs in with."""
+        return self._world.find("Experimenter", omeName=name)
 
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self.prefix = f"hcs-test-{secrets.token_hex(4)}"
-        self._admin = self.connect_admin()
-        self._admin.c.enableKeepAlive(60)
-        self._groups: list[Group] = []
-        self._users: list[User] = []
-        self._made = 0
+    def group(self, name: str) -> Row | None:
+        """Find a group by its name."""
+        return self._world.find("ExperimenterGroup", name=name)
 
-    def __enter__(self) -> Self:
-        return self
+    def authenticate(self, name: str, password: str) -> Row | None:
+        """Return the user if the password is his; a user without one can't log in."""
+        user = self.user(name)
+        known = None if user is None else self.passwords.get(user)
+        return user if known is not None and known.matches(password) else None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def set_password(self, user: Row, password: str) -> None:
+        """Give a user a password."""
+        self.passwords[user] = PasswordHash.of(password)
 
-    def make_group(self, level: str = "read-annotate") -> Group:
-        """Make an empty group of one of the four permission levels.
+    def memberships(self, user: Row) -> list[Row]:
+        """Return the user's memberships, his default group's first."""
+        return self._world.members(user, "groupExperimenterMap")
+
+    def groups_of(self, user: Row) -> list[Row]:
+        """Return the groups of a user, his default group first."""
+        return [one.values["parent"] for one in self.memberships(user)]
+
+    def led_by(self, user: Row) -> list[Row]:
+        """Return the groups that a user owns."""
+        return [one.values["parent"] for one in self.memberships(user) if one.values["owner"]]
+
+    def is_admin(self, user: Row) -> bool:
+        """Say whether a user is in the group `system`."""
+        return any(group.id == SYSTEM_GROUP_ID for group in self.groups_of(user))
+
+    def default_group(self, user: Row) -> Row:
+        """Return the first of a user's groups that is not everybody's."""
+        groups = self.groups_of(user)
+        return next((one for one in groups if one.id != USER_GROUP_ID), groups[0])
+
+    def join(self, user: Row, group: Row, *, owner: bool = False) -> Row:
+        """Make a user a member of a group; a member's ownership is only ever added."""
+        for known in self.memberships(user):
+            if known.values["parent"] is group:
+                if owner:
+                    self._world.set(known, "owner", True)  # noqa: FBT003  (a value, not a flag)
+                return known
+        return self._world.insert("GroupExperimenterMap", parent=group, child=user, owner=owner)
+
+    def group_for_login(self, user: Row, told: str | None) -> Row:
+        """Return the group of a new session: the one told by name or id, or the default one.
 
         Raises
         ------
-        InputError
-            If there is no such level.
+        Glacier2.CannotCreateSessionException
+            The user is no member of it.
         """
-        if level not in LEVELS:
-            msg = f"There is no permission level {level!r}. Use one of {', '.join(LEVELS)}."
-            raise InputError(msg)
-        row = omero.model.ExperimenterGroupI()
-        row.name = rstring(self._name(level))
-        row.ldap = rfalse
-        row.details.permissions = omero.model.PermissionsI(LEVELS[level])
-        group = Group(self._service().createGroup(row), row.name.val, level)
-        self._groups.append(group)
+        if not told or told == ALL_GROUPS:
+            return self.default_group(user)
+        named = self._world.get("ExperimenterGroup", int(told)) if told.isdigit() else None
+        group = named or self.group(told)
+        if group is None or not (self.is_admin(user) or group in self.groups_of(user)):
+            name = user.values["omeName"]
+            msg = f"User {name} is not a member of group {told} and cannot login"
+            raise Glacier2.CannotCreateSessionException(msg)
         return group
-
-    def make_user(self, *groups: Group, owns: Sequence[Group] = ()) -> User:
-        """Make an ordinary user.
-
-        Parameters
-        ----------
-        *groups : Group
-            The groups he is a member of, his default group first.
-        owns : sequence of Group
-            Those of them that he leads.
-        """
-        if not groups:
-            msg = "A user is a member of at least one group: make one with make_group()."
-            raise InputError(msg)
-        user = User(0, self._name("user"), secrets.token_urlsafe(12), groups)
-        row = omero.model.ExperimenterI()
-        row.omeName = rstring(user.name)
-        row.firstName, row.lastName = rstring("Test"), rstring("User")
-        row.ldap = rfalse
-        service = self._service()
-        everybody = service.getSecurityRoles().userGroupId
-        others = [_group(group.id) for group in groups[1:]] + [_group(everybody)]
-        number = service.createExperimenterWithPassword(
-            row, rstring(user.password), _group(groups[0].id), others
-        )
-        for group in owns:
-            service.setGroupOwner(_group(group.id), _experimenter(number))
-        user = User(number, user.name, user.password, groups)
-        self._users.append(user)
-        return user
-
-    def connect(self, user: User, group: Group | None = None) -> Any:
-        """Log a user in; the caller closes the connection.
-
-        Parameters
-        ----------
-        user : User
-            Who.
-        group : Group, optional
-            The group he works in; his default group otherwise.
-
-        Returns
-        -------
-        omero.gateway.BlitzGateway
-
-        Raises
-        ------
-        NotFoundError
-            If the server cannot be reached or refuses him.
-        """
-        conn = self._connect(user.name, user.password)
-        if group is not None:
-            conn.setGroupForSession(group.id)
-        return conn
-
-    def connect_admin(self) -> Any:
-        """Log the administrator in, as `connect` does a user."""
-        return self._connect(self.address.user, self.address.password)
-
-    def remove(self) -> list[str]:
-        """Remove all that was made, with what the groups contain.
-
-        A server that does not let go of a user (events may name him for ever) keeps a user without
-        a password and without a group.
-
-        Returns
-        -------
-        list of str
-            The names of users and groups that are still there.
-        """
-        left = [group.name for group in self._groups if not self._empty(group)]
-        left += [user.name for user in self._users if not self._remove_user(user)]
-        left += [group.name for group in self._groups if not self._remove_group(group)]
-        self._users, self._groups = [], []
-        return sorted(set(left))
-
-    def close(self) -> None:
-        """End the administrator's session; what was made stays."""
-        self._admin.close()
-
-    def _name(self, kind: str) -> str:
-        self._made += 1
-        return f"{self.prefix}-{self._made}-{kind}"
-
-    def _service(self) -> Any:
-        return self._admin.getAdminService()
-
-    def _connect(self, name: str, password: str) -> Any:
-        place = f"{self.address.host}:{self.address.port}"
-        conn = BlitzGateway(
-            name, password, host=self.address.host, port=self.address.port, secure=True
-        )
-        if not conn.connect():
-            reason = conn.getLastError()
-            conn.close()
-            msg = f"User {name!r} could not log in at {place}: {reason}"
-            raise NotFoundError(msg)
-        return conn
-
-    def _empty(self, group: Group) -> bool:
-        context = {"omero.group": str(group.id)}
-        query = self._admin.getQueryService()
-        targets = {}
-        for kind in _CONTENT:
-            text = f"select o.id from {kind} o"  # noqa: S608  (names of ours)
-            rows = query.projection(text, None, context)
-            if rows:
-                targets[kind] = [row[0].val for row in rows]
-        return not targets or self._delete(targets, context)
-
-    def _delete(self, targets: dict[str, list[int]], context: dict[str, str]) -> bool:
-        request = omero.cmd.Delete2(targetObjects=targets)
-        callback = self._admin.c.submit(request, loops=500, ms=500, failonerror=False, ctx=context)
-        try:
-            return not isinstance(callback.getResponse(), omero.cmd.ERR)
-        finally:
-            callback.close(closeHandle=True)
-
-    def _remove_user(self, user: User) -> bool:
-        service = self._service()
-        try:
-            service.deleteExperimenter(_experimenter(user.id))
-        except omero.ServerError:
-            with contextlib.suppress(omero.ServerError):
-                service.changeUserPassword(user.name, rstring(secrets.token_urlsafe(24)))
-                groups = [_group(row.id.val) for row in service.containedGroups(user.id)]
-                service.removeGroups(_experimenter(user.id), groups)
-            return False
-        return True
-
-    def _remove_group(self, group: Group) -> bool:
-        try:
-            self._service().deleteGroup(_group(group.id))
-        except omero.ServerError:
-            return False
-        return True
-
-
-def _group(number: int) -> Any:
-    return omero.model.ExperimenterGroupI(number, loaded=False)
-
-
-def _experimenter(number: int) -> Any:
-    return omero.model.ExperimenterI(number, loaded=False)

@@ -9,7 +9,7 @@ from omero_hcs.sandbox.sessions import now_ms
 
 if TYPE_CHECKING:
     from omero_hcs.sandbox.objects.world import World
-    from omero_hcs.sandbox.people import Accounts
+    from omero_hcs.sandbox.accounts import Accounts
 
 OTHERS = "Other Unknown"
 # Names of the values are OMERO's; lists that clients of HCS data never look into are shortened.

@@ -22,7 +22,7 @@ from omero_hcs.sandbox.ice.servants import Dispatcher
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
-from omero_hcs.sandbox.people import Accounts
+from omero_hcs.sandbox.accounts import Accounts
 from omero_hcs.sandbox.services.base import Service
 from omero_hcs.sandbox.sessions import IDLE_MS, NEVER, OpenSession, Sessions, now_ms
 

@@ -13,7 +13,7 @@ from omero_hcs.sandbox.objects.row import Row
 
 if TYPE_CHECKING:
     from omero_hcs.sandbox.objects.world import World
-    from omero_hcs.sandbox.people import Accounts
+    from omero_hcs.sandbox.accounts import Accounts
 
 IDLE_MS = 600_000  # omero.sessions.timeout: ten minutes
 MAXIMUM_USER_IDLE_MS = 6_000_000  # omero.sessions.max_user_time_to_idle: a hundred minutes
