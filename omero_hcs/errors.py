@@ -22,6 +22,7 @@ The tree, with the builtin each one also is, so that callers may catch either::
     ├── FormatVersionError (ValueError)    a stored file of a newer or unknown version
     ├── WriteError (OSError)               results that could not be written
     ├── RunBusyError (RuntimeError)        another process is working on the same run
+    ├── SandboxError (RuntimeError)        the sandbox or its OMERO.web did not start
     └── CancelledError (RuntimeError)      the user stopped the run
 
 Messages say what is wrong, with which object, and what to do about it.
@@ -126,6 +127,10 @@ class WriteError(HcsError, OSError):
 
 class RunBusyError(HcsError, RuntimeError):
     """Another process is working on the same run."""
+
+
+class SandboxError(HcsError, RuntimeError):
+    """The sandbox server or its OMERO.web did not start; the message has the end of its log."""
 
 
 class CancelledError(HcsError, RuntimeError):

@@ -1,0 +1,229 @@
+"""The plate that a newcomer finds in the sandbox, as a facility would have it: with its people."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+from omero.gateway import BlitzGateway
+from omero.model import (
+    ExperimenterGroupI,
+    ExperimenterI,
+    MapAnnotationI,
+    NamedValue,
+    PermissionsI,
+    PlateAnnotationLinkI,
+    PlateI,
+    TagAnnotationI,
+    WellAnnotationLinkI,
+    WellI,
+)
+from omero.rtypes import rbool, rstring
+
+from omero_hcs.errors import InputError, SandboxError
+from omero_hcs.model import Plate, Site, Well
+from omero_hcs.sandbox.importer import ImportedPlate, PlateSource, import_plate
+from omero_hcs.sandbox.launch import Sandbox
+from omero_hcs.simulate.design import SimulationSettings, plan_plate
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import Progress, no_progress
+from omero_hcs.tasks.simulate import make_fields
+
+USER, GROUP = "demo", "Screening"
+GROUP_PERMISSIONS = "rwra--"
+"""Members see each other's data and annotate it: what most facilities give a group."""
+
+SIMULATION = SimulationSettings(wells=24, fields=2, size_y=384, size_x=384)
+EDITABLE = "openmicroscopy.org/omero/client/mapAnnotation"
+"""Namespace of the key-values that users may edit in OMERO.web."""
+
+_AHEAD = 8
+"""Fields that wait in memory, simulated and not yet sent."""
+
+
+class SimulatedSource:
+    """A simulated plate, its fields made by several processes while others are sent."""
+
+    def __init__(self, settings: SimulationSettings = SIMULATION) -> None:
+        self.plate = plan_plate(settings)
+        self._settings = settings
+        self._count = sum(1 for _ in self.plate.sites())
+        workers = min(os.cpu_count() or 1, 8)
+        # Spawned: a fork of a process with threads, such as Ice's, may hang.
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+        self._made: dict[int, Future[Any]] = {}
+        self._order(0)
+
+    def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Give one field's planes, and have the next fields made meanwhile."""
+        self._order(number)
+        (made,) = self._made.pop(number).result()
+        for t in range(site.image.size_t):
+            for z in range(site.image.size_z):
+                yield z, t, made.pixels[t, :, z]
+
+    def _order(self, first: int) -> None:
+        for number in range(first, min(first + _AHEAD, self._count)):
+            if number not in self._made:
+                self._made[number] = self._pool.submit(make_fields, self._settings, 0, [number])
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class StoreSource:
+    """A plate of a store of ours, such as an OME-Zarr plate on disk.
+
+    Raises
+    ------
+    InputError
+        If the store holds no plate, or several.
+    """
+
+    def __init__(self, store: PlateStore) -> None:
+        plates = [ref for ref in store.refs() if ref.kind == "plate"]
+        if len(plates) != 1:
+            msg = f"{store.spec.uri} is no plate. Pass the folder of an OME-Zarr plate, PLATE.zarr."
+            raise InputError(msg)
+        self._store = store
+        self.plate = store.plate(plates[0].id)
+
+    def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:  # noqa: ARG002  (the protocol's)
+        """Read one field, plane by plane."""
+        channels = range(len(site.image.channels))
+        for t in range(site.image.size_t):
+            for z in range(site.image.size_z):
+                yield z, t, self._store.read(site.image, channels=channels, z=z, t=t)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the sandbox was filled with."""
+
+    user: str
+    group: str
+    plate: int
+    plate_name: str
+
+
+def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress) -> Demo:
+    """Give a sandbox an ordinary user with a plate, annotated as a facility's would be.
+
+    A sandbox that has them already, from its snapshot, is left as it is, but for the password.
+
+    Parameters
+    ----------
+    sandbox : Sandbox
+        A running one. The user's password becomes root's.
+    source : PlateSource
+        The plate.
+    progress : callable
+        See `tasks.base.Progress`.
+    """
+    with _connect(sandbox, sandbox.user) as root:
+        _make_user(root, sandbox.password)
+    with _connect(sandbox, USER) as conn:
+        known = next(iter(conn.getObjects("Plate")), None)
+        if known is not None:
+            return Demo(USER, GROUP, known.getId(), known.getName())
+        made = import_plate(conn, source, screen="Demo screen", progress=progress)
+        _annotate(conn, source.plate, made)
+    return Demo(USER, GROUP, made.plate, source.plate.name)
+
+
+def _connect(sandbox: Sandbox, user: str) -> BlitzGateway:
+    conn = BlitzGateway(
+        user, sandbox.password, host=sandbox.host, port=sandbox.port, secure=True
+    )  # fmt: skip
+    if not conn.connect():
+        where = f"{sandbox.host}:{sandbox.port}"
+        msg = f"{user} cannot log in to the sandbox at {where}. See {sandbox.log}."
+        raise SandboxError(msg) from conn.getLastError()
+    return conn
+
+
+def _make_user(root: BlitzGateway, password: str) -> None:
+    admin = root.getAdminService()
+    if next(iter(root.getObjects("Experimenter", attributes={"omeName": USER})), None):
+        admin.changeUserPassword(USER, rstring(password))
+        return
+    group = ExperimenterGroupI()
+    group.name, group.ldap = rstring(GROUP), rbool(False)  # noqa: FBT003  (an rtype)
+    group.details.permissions = PermissionsI(GROUP_PERMISSIONS)
+    group_id = admin.createGroup(group)
+    user = ExperimenterI()
+    user.omeName, user.ldap = rstring(USER), rbool(False)  # noqa: FBT003  (an rtype)
+    user.firstName, user.lastName = rstring("Demo"), rstring("User")
+    groups = [ExperimenterGroupI(number, loaded=False) for number in (group_id, _user_group(admin))]
+    admin.createExperimenterWithPassword(user, rstring(password), groups[0], groups)
+
+
+def _user_group(admin: Any) -> int:
+    number: int = admin.getSecurityRoles().userGroupId
+    return number
+
+
+def _annotate(conn: BlitzGateway, layout: Plate, made: ImportedPlate) -> None:
+    """Attach what was put into the wells as key-values, and tag the controls and the plate."""
+    tags: dict[str, Any] = {}
+    links = [_link(PlateAnnotationLinkI(), PlateI(made.plate, loaded=False), _tag(tags, "demo"))]
+    for well in layout.wells:
+        parent = WellI(made.wells[well.row, well.column], loaded=False)
+        pairs = _key_values(well)
+        if pairs:
+            links.append(_link(WellAnnotationLinkI(), parent, _map(pairs)))
+        if well.role in {"negative_control", "positive_control"}:
+            tag = _tag(tags, well.role.replace("_", " "))
+            links.append(_link(WellAnnotationLinkI(), parent, tag))
+    conn.getUpdateService().saveArray(links)
+
+
+def _key_values(well: Well) -> list[tuple[str, str]]:
+    """Name and value of what is known of a well, under the names that a plate map has."""
+    dose = f"{well.dose:g}" if well.dose is not None else None
+    known = {
+        "treatment": well.treatment,
+        "dose": dose,
+        "dose_unit": well.dose_unit if dose else None,
+        "role": well.role,
+        **well.metadata,
+    }
+    return [(name, value) for name, value in known.items() if value]
+
+
+def _map(pairs: list[tuple[str, str]]) -> Any:
+    annotation = MapAnnotationI()
+    annotation.ns = rstring(EDITABLE)
+    annotation.mapValue = [NamedValue(name, value) for name, value in pairs]
+    return annotation
+
+
+def _tag(tags: dict[str, Any], text: str) -> Any:
+    """One tag a text, however many objects carry it."""
+    if text not in tags:
+        tags[text] = TagAnnotationI()
+        tags[text].textValue = rstring(text)
+    return tags[text]
+
+
+def _link(link: Any, parent: Any, child: Any) -> Any:
+    link.parent, link.child = parent, child
+    return link

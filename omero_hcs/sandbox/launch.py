@@ -1,0 +1,287 @@
+"""Start the sandbox server in a process of its own, and end it with all that it left.
+
+Needs the standard library alone, so that tests and the command line may import it before they
+know whether OMERO's client is installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from omero_hcs.errors import InputError, SandboxError
+
+HOST = "127.0.0.1"
+PASSWORD_VARIABLE = "OMERO_HCS_SANDBOX_PASSWORD"  # noqa: S105  (the name of a variable)
+
+_MODULE = "omero_hcs.sandbox"
+_HUNG_SECONDS = 120.0
+"""A server that says nothing for so long hangs; it is ready in about a second."""
+_GRACE_SECONDS = 10.0
+_TAIL_BYTES = 4000
+
+
+@dataclass(eq=False, kw_only=True)
+class Sandbox:
+    """A running sandbox server; ended by `stop`, by leaving its `with` block, or with Python.
+
+    Attributes
+    ----------
+    host, port, plain_port : str, int, int
+        Where it listens: with TLS, and without.
+    user, password : str
+        The administrator.
+    pid : int
+        The server's process.
+    home : Path
+        Its folder; removed at the end, unless it was given.
+    log : Path
+        What the server says.
+    """
+
+    host: str
+    port: int
+    plain_port: int
+    user: str
+    password: str = field(repr=False)
+    pid: int
+    home: Path
+    log: Path
+    _process: subprocess.Popen[str] = field(repr=False)
+    _end: weakref.finalize[..., Any] = field(repr=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is still there."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the server and remove its temporary folder; safe to call twice."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start(
+    *,
+    data: Path | None = None,
+    port: int = 0,
+    plain_port: int = 0,
+    scripts: Path | None = None,
+    snapshot: Path | None = None,
+    password: str | None = None,
+) -> Sandbox:
+    """Start a sandbox server on this machine's loopback, and wait until it answers.
+
+    Parameters
+    ----------
+    data : Path, optional
+        Folder for its data, made if it is not there and kept afterwards; a temporary one, removed
+        at the end, by default. Only its user may read it.
+    port, plain_port : int
+        Ports with TLS and without; 0 is any free one.
+    scripts : Path, optional
+        Folder of official scripts.
+    snapshot : Path, optional
+        File that keeps the server's state: read at the start if it is there, written at the end.
+    password : str, optional
+        Root's; a random one by default.
+
+    Raises
+    ------
+    InputError
+        If a port is taken, or there is no such folder of scripts.
+    SandboxError
+        If the server did not start; the message has the end of its log.
+    """
+    _check(port, plain_port, scripts)
+    home = _make_home(data)
+    password = password or secrets.token_urlsafe(12)
+    arguments = ["--data", home / "data", "--port", port, "--plain-port", plain_port]
+    if scripts is not None:
+        arguments += ["--scripts", scripts.resolve()]
+    if snapshot is not None:
+        arguments += ["--snapshot", snapshot.resolve()]
+    command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
+    log = home / "server.log"
+    # By its environment: whoever is on the machine may read what a process was started with.
+    environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
+    process = spawn(command, home, log, environment)
+    end = finalizer(process, home if data is None else None)
+    try:
+        said = _wait_until_ready(process, log)
+    except BaseException:
+        end()
+        raise
+    return Sandbox(
+        host=HOST,
+        port=said["port"],
+        plain_port=said["plain_port"],
+        user="root",
+        password=password,
+        pid=process.pid,
+        home=home,
+        log=log,
+        _process=process,
+        _end=end,
+    )
+
+
+def check_port(port: int, option: str) -> None:
+    """Make sure that a port of the loopback is free (0 always is).
+
+    Raises
+    ------
+    InputError
+        If it is taken, or is none; the message names the option that changes it.
+    """
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        why = "another program has it" if isinstance(error, OSError) else "there is no such port"
+        if isinstance(error, PermissionError):
+            why = "this user may not use it"
+        msg = f"Port {port} cannot be used: {why}. Pass {option} with another, or 0 for a free one."
+        raise InputError(msg) from None
+
+
+def spawn(
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[str]:
+    """Start a process that ends when this one does, whatever ended it.
+
+    It watches its standard input, a pipe whose other end this process holds. It has a session of
+    its own, so that Ctrl-C reaches this process alone, which then ends it in good order.
+    """
+    with log.open("a", encoding="utf-8") as errors:
+        return subprocess.Popen(  # noqa: S603  (our own interpreter and modules)
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=folder,
+            env={**os.environ, **environment},
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+
+
+def finalizer(
+    process: subprocess.Popen[str], folder: Path | None = None
+) -> weakref.finalize[..., Any]:
+    """Make what ends a process of `spawn`: when it is called, or at the latest when Python ends.
+
+    `folder` is removed with it.
+    """
+    return weakref.finalize(process, _end_process, process, folder, os.getpid())
+
+
+def _end_process(process: subprocess.Popen[str], folder: Path | None, owner: int) -> None:
+    if os.getpid() != owner:  # a fork of the owner that ends is no reason to
+        return
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    with contextlib.suppress(ProcessLookupError):  # scripts that outlived the server
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def drain(process: subprocess.Popen[str], log: Path) -> None:
+    """Copy to a log what a process says from now on: a pipe that is full would stop it."""
+    threading.Thread(target=_copy, args=(process.stdout, log), daemon=True).start()
+
+
+def tail(log: Path) -> str:
+    """Return the last lines of a log, indented."""
+    text = log.read_text(encoding="utf-8", errors="replace")[-_TAIL_BYTES:]
+    return "\n".join(f"  {line}" for line in text.splitlines()[-20:])
+
+
+def _check(port: int, plain_port: int, scripts: Path | None) -> None:
+    if port and port == plain_port:
+        msg = f"Port {port} was given twice. Pass another --plain-port."
+        raise InputError(msg)
+    check_port(port, "--port")
+    check_port(plain_port, "--plain-port")
+    if scripts is not None and not scripts.is_dir():
+        msg = f"There is no folder {scripts}. Pass --scripts with a folder of OMERO scripts."
+        raise InputError(msg)
+
+
+def _make_home(data: Path | None) -> Path:
+    if data is None:
+        return Path(tempfile.mkdtemp(prefix="omero-hcs-sandbox-"))
+    home = data.resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+    except OSError as error:
+        msg = f"The folder {home} cannot be used: {error.strerror}. Pass another one."
+        raise InputError(msg) from error
+    return home
+
+
+def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+    """Read the line that the server says when it answers, then let it talk into its log."""
+    if process.stdout is None:
+        msg = "the server was started without a pipe to hear it"
+        raise SandboxError(msg)
+    watchdog = threading.Timer(_HUNG_SECONDS, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    line = process.stdout.readline()
+    watchdog.cancel()
+    try:
+        said: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        process.kill()
+        process.wait()
+        msg = f"The sandbox server did not start (exit {process.returncode}):\n{tail(log)}"
+        raise SandboxError(msg) from None
+    drain(process, log)
+    return said
+
+
+def _copy(pipe: IO[str] | None, log: Path) -> None:
+    with contextlib.suppress(ValueError, OSError), log.open("a", encoding="utf-8") as file:
+        for line in pipe or ():
+            file.write(line)
