@@ -204,7 +204,7 @@ class People:
         query = self._admin.getQueryService()
         targets = {}
         for kind in _CONTENT:
-            text = f"select o.id from {kind} o"  # noqa: S608  (names of ours)
+            text = f"select o.id from {kind} o"
             rows = query.projection(text, None, context)
             if rows:
                 targets[kind] = [row[0].val for row in rows]

@@ -8,7 +8,7 @@ imports neither omero nor anything heavy; the server starts when the first test 
 fixture                      scope    what it gives
 ===========================  =======  ===========================================================
 ``omero_server``             session  `Address`: host, port, administrator
-``omero_accounts``           session  `Accounts`: makes users and groups, connects them
+``omero_people``           session  `People`: makes users and groups, connects them
 ``omero_root``               test     `BlitzGateway` of the administrator
 ``omero_make_group``         test     function of a level -> `Group`
 ``omero_make_user``          test     function of groups (``owns=`` those that he leads) -> `User`
@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -38,78 +37,77 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from omero_hcs.lazy import load
+from omero_hcs.sandbox import launch
 from omero_hcs.sandbox.address import Address, from_environment
 
 if TYPE_CHECKING:
-    from omero_hcs.sandbox.accounts import Accounts, Group, User
+    from omero_hcs.sandbox.people import Group, People, User
 
 _LEVELS = ("private", "read-only", "read-annotate", "read-write")
 
 
 @pytest.fixture(scope="session")
-def omero_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+def omero_server() -> Iterator[Address]:
     """Give the server that this session tests with: the sandbox, or a real one."""
     real = from_environment(os.environ)
     if real is not None:
         yield real
         return
-    start = load("omero_hcs.sandbox.launch:start")
-    password = secrets.token_urlsafe(12)
-    with start(data=tmp_path_factory.mktemp("omero"), password=password) as sandbox:
-        yield Address("127.0.0.1", sandbox.port, "root", password, is_sandbox=True)
+    with launch.start() as box:
+        yield Address(box.host, box.port, box.user, box.password, is_sandbox=True)
 
 
 @pytest.fixture(scope="session")
-def omero_accounts(omero_server: Address) -> Iterator[Accounts]:
+def omero_people(omero_server: Address) -> Iterator[People]:
     """Make users and groups; on a real server they are removed when the session ends."""
-    with load("omero_hcs.sandbox.accounts:Accounts", extra="sandbox")(omero_server) as accounts:
-        yield accounts
-        left = [] if omero_server.is_sandbox else accounts.remove()
+    with load("omero_hcs.sandbox.people:People", extra="sandbox")(omero_server) as people:
+        yield people
+        left = [] if omero_server.is_sandbox else people.remove()
     if left:
         names = ", ".join(left)
-        warnings.warn(f"Still on {omero_server.host}, without a way in: {names}", stacklevel=1)
+        warnings.warn(f"Still on {omero_server.host}, without a way in: {names}", stacklevel=2)
 
 
 @pytest.fixture
-def omero_root(omero_accounts: Accounts) -> Iterator[Any]:
+def omero_root(omero_people: People) -> Iterator[Any]:
     """Give a fresh connection of the administrator."""
-    with contextlib.closing(omero_accounts.connect_admin()) as conn:
+    with contextlib.closing(omero_people.connect_admin()) as conn:
         yield conn
 
 
 @pytest.fixture
-def omero_make_group(omero_accounts: Accounts) -> Callable[..., Group]:
+def omero_make_group(omero_people: People) -> Callable[..., Group]:
     """Make a group: ``omero_make_group("read-only")``."""
-    return omero_accounts.make_group
+    return omero_people.make_group
 
 
 @pytest.fixture
-def omero_make_user(omero_accounts: Accounts) -> Callable[..., User]:
+def omero_make_user(omero_people: People) -> Callable[..., User]:
     """Make a user: ``omero_make_user(group, other, owns=[other])``."""
-    return omero_accounts.make_user
+    return omero_people.make_user
 
 
 @pytest.fixture
-def omero_connect(omero_accounts: Accounts) -> Iterator[Callable[..., Any]]:
+def omero_connect(omero_people: People) -> Iterator[Callable[..., Any]]:
     """Log users in: ``omero_connect(user)``, ``omero_connect(user, group)``; closed afterwards."""
     with contextlib.ExitStack() as stack:
 
         def connect(user: User, group: Group | None = None) -> Any:
-            return stack.enter_context(contextlib.closing(omero_accounts.connect(user, group)))
+            return stack.enter_context(contextlib.closing(omero_people.connect(user, group)))
 
         yield connect
 
 
 @pytest.fixture(params=_LEVELS)
-def omero_group(request: pytest.FixtureRequest, omero_accounts: Accounts) -> Group:
+def omero_group(request: pytest.FixtureRequest, omero_people: People) -> Group:
     """Give a fresh group; a test that asks for it runs once for each permission level."""
-    return omero_accounts.make_group(request.param)
+    return omero_people.make_group(request.param)
 
 
 @pytest.fixture
-def omero_user(omero_accounts: Accounts) -> User:
+def omero_user(omero_people: People) -> User:
     """Give an ordinary user, alone in a fresh read-annotate group."""
-    return omero_accounts.make_user(omero_accounts.make_group("read-annotate"))
+    return omero_people.make_user(omero_people.make_group("read-annotate"))
 
 
 @pytest.fixture
@@ -119,9 +117,9 @@ def omero_conn(omero_user: User, omero_connect: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def omero_second_user(omero_user: User, omero_accounts: Accounts) -> User:
+def omero_second_user(omero_user: User, omero_people: People) -> User:
     """Give another ordinary member of the group of `omero_user`."""
-    return omero_accounts.make_user(omero_user.groups[0])
+    return omero_people.make_user(omero_user.groups[0])
 
 
 @pytest.fixture
