@@ -13,8 +13,8 @@ from omero_hcs.sandbox.model.schema import SCHEMA
 # By package: entities whose descendants are there as well.
 PACKAGES: Mapping[str, str] = {
     "acquisition": "Detector DetectorSettings Dichroic Filter FilterSet "
-    "FilterSetEmissionFilterLink FilterSetExcitationFilterLink ImagingEnvironment Instrument LightPath "
-    "LightPathEmissionFilterLink LightPathExcitationFilterLink LightSettings LightSource "
+    "FilterSetEmissionFilterLink FilterSetExcitationFilterLink ImagingEnvironment Instrument "
+    "LightPath LightPathEmissionFilterLink LightPathExcitationFilterLink LightSettings LightSource "
     "Microscope OTF Objective ObjectiveSettings StageLabel TransmittanceRange",
     "annotations": "Annotation",
     "containers": "Dataset DatasetImageLink Folder FolderImageLink FolderRoiLink Project "

@@ -17,16 +17,16 @@ def world():
     return World()
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """Ends a transaction."""
 
 
 @contextmanager
 def failing(world):
     """Open a transaction that fails at its end."""
-    with pytest.raises(Failed), world.transaction():
+    with pytest.raises(FailedError), world.transaction():  # noqa: PT012  (the block is the test)
         yield
-        raise Failed
+        raise FailedError
 
 
 def everything(world):
@@ -122,9 +122,8 @@ def test_what_follows_a_transaction_happens_only_if_it_succeeds(world):
 
 
 def test_a_nested_transaction_belongs_to_the_outer_one(world):
-    with failing(world):
-        with world.transaction():
-            world.insert("Project", name="p")
+    with failing(world), world.transaction():
+        world.insert("Project", name="p")
     assert list(world.all("Project")) == []
 
 
