@@ -32,6 +32,11 @@ VERBS: dict[str, Verb] = {
     "demo": Verb(
         "omero_hcs.cli.demo:command", "Simulate a plate, teach a model, judge the plate.", "all"
     ),
+    "sandbox": Verb(
+        "omero_hcs.cli.sandbox:command",
+        "Start an OMERO-compatible server to try things in.",
+        "disk,sandbox,web",
+    ),
     "simulate": Verb(
         "omero_hcs.cli.simulate:command", "Make a simulated plate with known truth.", "disk"
     ),

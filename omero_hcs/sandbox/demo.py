@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from numpy.typing import NDArray
 from omero.gateway import BlitzGateway
 from omero.model import (
     ExperimenterGroupI,
@@ -26,92 +20,19 @@ from omero.model import (
 )
 from omero.rtypes import rbool, rstring
 
-from omero_hcs.errors import InputError, SandboxError
-from omero_hcs.model import Plate, Site, Well
-from omero_hcs.sandbox.importer import ImportedPlate, PlateSource, import_plate
+from omero_hcs.errors import SandboxError
+from omero_hcs.model import Plate, Well
+from omero_hcs.sandbox.importer import ImportedPlate, import_plate
 from omero_hcs.sandbox.launch import Sandbox
-from omero_hcs.simulate.design import SimulationSettings, plan_plate
-from omero_hcs.stores.base import PlateStore
+from omero_hcs.sandbox.sources import PlateSource
 from omero_hcs.tasks.base import Progress, no_progress
-from omero_hcs.tasks.simulate import make_fields
 
 USER, GROUP = "demo", "Screening"
 GROUP_PERMISSIONS = "rwra--"
 """Members see each other's data and annotate it: what most facilities give a group."""
 
-SIMULATION = SimulationSettings(wells=24, fields=2, size_y=384, size_x=384)
 EDITABLE = "openmicroscopy.org/omero/client/mapAnnotation"
 """Namespace of the key-values that users may edit in OMERO.web."""
-
-_AHEAD = 8
-"""Fields that wait in memory, simulated and not yet sent."""
-
-
-class SimulatedSource:
-    """A simulated plate, its fields made by several processes while others are sent."""
-
-    def __init__(self, settings: SimulationSettings = SIMULATION) -> None:
-        self.plate = plan_plate(settings)
-        self._settings = settings
-        self._count = sum(1 for _ in self.plate.sites())
-        workers = min(os.cpu_count() or 1, 8)
-        # Spawned: a fork of a process with threads, such as Ice's, may hang.
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-        self._made: dict[int, Future[Any]] = {}
-        self._order(0)
-
-    def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Give one field's planes, and have the next fields made meanwhile."""
-        self._order(number)
-        (made,) = self._made.pop(number).result()
-        for t in range(site.image.size_t):
-            for z in range(site.image.size_z):
-                yield z, t, made.pixels[t, :, z]
-
-    def _order(self, first: int) -> None:
-        for number in range(first, min(first + _AHEAD, self._count)):
-            if number not in self._made:
-                self._made[number] = self._pool.submit(make_fields, self._settings, 0, [number])
-
-    def close(self) -> None:
-        """End the processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class StoreSource:
-    """A plate of a store of ours, such as an OME-Zarr plate on disk.
-
-    Raises
-    ------
-    InputError
-        If the store holds no plate, or several.
-    """
-
-    def __init__(self, store: PlateStore) -> None:
-        plates = [ref for ref in store.refs() if ref.kind == "plate"]
-        if len(plates) != 1:
-            msg = f"{store.spec.uri} is no plate. Pass the folder of an OME-Zarr plate, PLATE.zarr."
-            raise InputError(msg)
-        self._store = store
-        self.plate = store.plate(plates[0].id)
-
-    def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:  # noqa: ARG002  (the protocol's)
-        """Read one field, plane by plane."""
-        channels = range(len(site.image.channels))
-        for t in range(site.image.size_t):
-            for z in range(site.image.size_z):
-                yield z, t, self._store.read(site.image, channels=channels, z=z, t=t)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ from omero.model.enums import UnitsLength
 from omero.rtypes import rdouble, rint, rstring
 
 from omero_hcs.errors import InputError
-from omero_hcs.model import Channel, Image, Plate, Site, Well
+from omero_hcs.model import Channel, Image, Plate, Well
+from omero_hcs.sandbox.sources import PlateSource
 from omero_hcs.tasks.base import Progress, no_progress
 
 PIXEL_TYPES = MappingProxyType(
@@ -48,19 +49,6 @@ _BYPASS_ORIGINAL_FILE = True
 _SAMPLES = 20_000
 _LOW, _HIGH = 1.0, 99.8
 """Percentiles of a field between which it is shown."""
-
-
-class PlateSource(Protocol):
-    """Where a plate comes from."""
-
-    @property
-    def plate(self) -> Plate:
-        """Its layout."""
-        ...
-
-    def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Read the field of one place in ``plate.sites()``: z, t and pixels (C, Y, X) by turns."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -127,25 +127,25 @@ def start(
     if snapshot is not None:
         arguments += ["--snapshot", snapshot.resolve()]
     command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
-    log = home / "server.log"
+    said = home / "process.log"  # what goes wrong before the server has a log
     # By its environment: whoever is on the machine may read what a process was started with.
     environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
-    process = spawn(command, home, log, environment)
+    process = spawn(command, home, said, environment)
     end = finalizer(process, home if data is None else None)
     try:
-        said = _wait_until_ready(process, log)
+        ready = _wait_until_ready(process, said)
     except BaseException:
         end()
         raise
     return Sandbox(
         host=HOST,
-        port=said["port"],
-        plain_port=said["plain_port"],
+        port=ready["port"],
+        plain_port=ready["plain_port"],
         user="root",
         password=password,
         pid=process.pid,
         home=home,
-        log=log,
+        log=home / "data" / "server.log",
         _process=process,
         _end=end,
     )
