@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
-VERSIONS = ("omero-hcs", "numpy", "scikit-image", "torch", "timm")
+VERSIONS = ("omero-hcs", "numpy", "scikit-image", "torch", "timm", "omero-py")
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench` (`benchmarks/run.py`); nothing here is typed in by hand. Every number was
