@@ -64,7 +64,7 @@ def test_pixels_are_big_endian_on_the_wire(omero_conn, new_image):
     image = new_image()
     store = omero_conn.c.sf.createRawPixelsStore()
     try:
-        store.setPixelsId(image.getPixelsId(), False)  # noqa: FBT003  (Ice takes no keywords)
+        store.setPixelsId(image.getPixelsId(), False)
         raw = store.getPlane(0, 0, 0)
         assert (store.getByteWidth(), store.isSigned(), store.isFloat()) == (2, False, False)
         assert (store.getRowSize(), store.getPlaneSize()) == (16, 96)
