@@ -1,0 +1,1 @@
+"""HQL, OMERO's query language: parsed, compiled to closures, run over the rows."""
