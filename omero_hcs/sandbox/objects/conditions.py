@@ -42,6 +42,19 @@ def internal(message: str) -> Exception:
     return _condition(omero.InternalException, message)
 
 
+def resource(message: str) -> Exception:
+    """Make the error of bytes that can't be read or written as asked."""
+    return _condition(omero.ResourceError, message)
+
+
+def locked(message: str, *, wait_ms: int) -> Exception:
+    """Make the error of pixels that are not there yet: ask again after a while."""
+    error: Exception = omero.LockTimeout(
+        "", "ome.conditions.LockTimeout", message, wait_ms, wait_ms // 1000
+    )
+    return error
+
+
 def _condition(kind: Any, message: str) -> Exception:
     error: Exception = kind("", f"ome.conditions.{kind.__name__}", message)
     return error
