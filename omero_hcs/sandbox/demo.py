@@ -23,7 +23,7 @@ from omero.rtypes import rbool, rstring
 from omero_hcs.errors import SandboxError
 from omero_hcs.model import Plate, Well
 from omero_hcs.sandbox.importer import ImportedPlate, import_plate
-from omero_hcs.sandbox.launch import Sandbox
+from omero_hcs.sandbox.launch import Sandbox, tail
 from omero_hcs.sandbox.sources import PlateSource
 from omero_hcs.tasks.base import Progress, no_progress
 
@@ -75,9 +75,10 @@ def _connect(sandbox: Sandbox, user: str) -> BlitzGateway:
         user, sandbox.password, host=sandbox.host, port=sandbox.port, secure=True
     )  # fmt: skip
     if not conn.connect():
-        where = f"{sandbox.host}:{sandbox.port}"
-        msg = f"{user} cannot log in to the sandbox at {where}. See {sandbox.log}."
-        raise SandboxError(msg) from conn.getLastError()
+        error = conn.getLastError()
+        conn.close()
+        msg = f"{user} cannot log in to the sandbox: {error}\n{tail(sandbox.log)}"
+        raise SandboxError(msg) from error
     return conn
 
 

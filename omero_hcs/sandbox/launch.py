@@ -46,24 +46,28 @@ class Sandbox:
         Where it listens: with TLS, and without.
     user, password : str
         The administrator.
-    pid : int
-        The server's process.
     home : Path
         Its folder; removed at the end, unless it was given.
-    log : Path
-        What the server says.
     """
 
-    host: str
     port: int
     plain_port: int
-    user: str
     password: str = field(repr=False)
-    pid: int
     home: Path
-    log: Path
     _process: subprocess.Popen[str] = field(repr=False)
     _end: weakref.finalize[..., Any] = field(repr=False)
+    host: str = HOST
+    user: str = "root"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.home / "data" / "server.log"
 
     @property
     def is_running(self) -> bool:
@@ -126,10 +130,10 @@ def start(
         arguments += ["--scripts", scripts.resolve()]
     if snapshot is not None:
         arguments += ["--snapshot", snapshot.resolve()]
-    command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
     said = home / "process.log"  # what goes wrong before the server has a log
     # By its environment: whoever is on the machine may read what a process was started with.
     environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
+    command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
     process = spawn(command, home, said, environment)
     end = finalizer(process, home if data is None else None)
     try:
@@ -138,14 +142,10 @@ def start(
         end()
         raise
     return Sandbox(
-        host=HOST,
         port=ready["port"],
         plain_port=ready["plain_port"],
-        user="root",
         password=password,
-        pid=process.pid,
         home=home,
-        log=home / "data" / "server.log",
         _process=process,
         _end=end,
     )

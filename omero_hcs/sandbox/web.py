@@ -34,7 +34,9 @@ _PROPERTIES = MappingProxyType(
         "omero.web.caches": json.dumps(
             {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
         ),
-        "omero.web.check_version": "false",  # it would ask a server of OME's
+        # Both would ask the world outside.
+        "omero.web.check_version": "false",
+        "omero.web.login.show_client_downloads": "false",
         "omero.web.session_engine": "django.contrib.sessions.backends.file",
     }
 )

@@ -1,0 +1,267 @@
+"""The real OMERO.web against the sandbox: its JSON API, and what people see in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import http.cookiejar
+import json
+import os
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions as seen
+from selenium.webdriver.support.ui import WebDriverWait
+
+from omero_hcs.errors import InputError, SandboxError
+from omero_hcs.sandbox import launch, web
+from omero_hcs.sandbox.demo import USER, fill
+from omero_hcs.sandbox.sources import SimulatedSource
+
+PASSWORD = "open-sesame"  # noqa: S105
+HUNG_SECONDS = 60
+WELLS = 24
+FIELDS = 2
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A sandbox with the demo plate, and OMERO.web on it."""
+    with (
+        launch.start(password=PASSWORD) as sandbox,
+        contextlib.closing(SimulatedSource()) as source,
+        web.start_web(sandbox) as page,
+    ):
+        demo = fill(sandbox, source)
+        yield SimpleNamespace(sandbox=sandbox, web=page, demo=demo, source=source)
+
+
+class Api:
+    """OMERO.web's JSON API, as a program with cookies uses it."""
+
+    def __init__(self, url):
+        self.base = f"{url}api/v0/"
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self.opener = urllib.request.build_opener(cookies, urllib.request.ProxyHandler({}))
+        self.token = self.group = None
+
+    def ask(self, path, data=None, *, method=None, content_type=None):
+        url = path if path.startswith("http") else self.base + path
+        headers = {"X-CSRFToken": self.token, "Referer": url} if self.token else {}
+        if content_type:
+            headers["Content-Type"] = content_type
+        request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310
+        try:
+            with self.opener.open(request, timeout=HUNG_SECONDS) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            pytest.fail(f"{url}: {error.code} {error.read().decode()}")
+
+    def get(self, path):
+        return self.ask(path)["data"]
+
+    def save(self, what, *, method):
+        path = f"m/save/?group={self.group}"
+        body = json.dumps(what).encode()
+        return self.ask(path, body, method=method, content_type="application/json")["data"]
+
+    def log_in(self, user):
+        self.token = self.get("token/")
+        (server,) = self.get("servers/")
+        form = {"username": user, "password": PASSWORD, "server": server["id"]}
+        said = self.ask("login/", urllib.parse.urlencode(form).encode())
+        self.group = said["eventContext"]["groupId"]
+        return said["eventContext"]
+
+
+@pytest.fixture(scope="module")
+def api(site):
+    """The JSON API, the owner of the demo plate logged in."""
+    api = Api(site.web.url)
+    context = api.log_in(USER)
+    assert context["userName"] == USER
+    assert context["groupName"] == site.demo.group
+    return api
+
+
+def test_the_api_walks_from_the_screen_to_an_image(site, api):
+    (screen,) = api.get("m/screens/")
+    (plate,) = api.get(f"m/screens/{screen['@id']}/plates/")
+    assert plate["Name"] == site.source.plate.name
+    (run,) = api.get(f"m/plates/{plate['@id']}/plateacquisitions/")
+    wells = api.get(f"m/plates/{plate['@id']}/wells/")
+    places = sorted((well["Row"], well["Column"]) for well in wells)
+    assert places == [(well.row, well.column) for well in site.source.plate.wells]
+    assert {len(well["WellSamples"]) for well in wells} == {FIELDS}
+    image = wells[0]["WellSamples"][0]["Image"]
+    whole = api.get(f"m/images/{image['@id']}/")
+    pixels = whole["Pixels"]
+    assert (pixels["SizeX"], pixels["SizeY"], pixels["SizeC"]) == (384, 384, 3)
+    assert [channel["Name"] for channel in pixels["Channels"]] == ["DAPI", "FITC", "TRITC"]
+    sampled = api.get(f"m/plateacquisitions/{run['@id']}/wellsampleindex/1/wells/")
+    assert len(sampled) == WELLS
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("projects", 0), ("datasets", 0), ("screens", 1), ("plates", 1), ("wells", WELLS),
+        ("images", WELLS * FIELDS), ("rois", 0), ("experimenters", None),
+        ("experimentergroups", None),
+    ],
+)  # fmt: skip
+def test_the_api_lists_objects_and_gives_each_by_its_id(api, kind, count):
+    listed = api.ask(f"m/{kind}/?limit=500")
+    assert count is None or len(listed["data"]) == count
+    assert listed["meta"]["totalCount"] == len(listed["data"])
+    for item in listed["data"][:1]:
+        one = api.get(f"m/{kind}/{item['@id']}/")
+        assert one["@type"] == item["@type"]
+        assert one["@id"] == item["@id"]
+
+
+def test_the_api_saves_renames_and_deletes(api):
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06#Project"
+    project = api.save({"@type": schema, "Name": "new"}, method="POST")
+    assert [item["Name"] for item in api.get("m/projects/")] == ["new"]
+    api.save({**project, "Name": "renamed"}, method="PUT")
+    url = f"m/projects/{project['@id']}/"
+    assert api.get(url)["Name"] == "renamed"
+    api.ask(url, method="DELETE")
+    assert api.get("m/projects/") == []
+
+
+def test_what_it_asked_the_server_for_was_there(site, api):
+    del api  # the tests above have asked
+    assert "not implemented" not in site.sandbox.log.read_text()
+
+
+def test_it_listens_on_the_loopback_alone_and_ends_whole(site):
+    sandbox = site.sandbox
+    with web.start_web(sandbox) as page:
+        processes = [psutil.Process(page.pid), *psutil.Process(page.pid).children()]
+        listening = [
+            item.laddr.ip
+            for process in processes
+            for item in process.net_connections()
+            if item.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {"127.0.0.1"}
+        folder = page.log.parents[2]
+        assert folder.is_relative_to(sandbox.home)
+    assert not page.is_running
+    assert not any(process.is_running() for process in processes)
+    assert not folder.exists()
+
+
+def test_a_port_that_is_taken_is_named_with_its_option(site):
+    port = urllib.parse.urlsplit(site.web.url).port
+    with pytest.raises(InputError, match=rf"Port {port} .* Pass --web-port"):
+        web.start_web(site.sandbox, port=port)
+
+
+def test_one_that_does_not_start_tells_why(site, monkeypatch):
+    monkeypatch.setattr(web, "_PROCESS", "omero_hcs.sandbox.no_such_module")
+    with pytest.raises(SandboxError, match=r"(?s)OMERO.web did not start.*no_such_module"):
+        web.start_web(site.sandbox)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A browser without a window, and a function that waits for something to be seen in it."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    arguments = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1500,950"
+    for argument in arguments.split():
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@contextlib.contextmanager
+def evidence(driver, folder):
+    """Keep what the browser shows and what it complained of, where a test fails."""
+    try:
+        yield
+    except BaseException:
+        folder = Path(os.environ.get("OMERO_HCS_TEST_ARTEFACTS", folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        driver.save_screenshot(str(folder / "browser.png"))
+        log = json.dumps(driver.get_log("browser"), indent=1)
+        (folder / "browser.json").write_text(log)
+        raise
+
+
+def wait_for(driver, condition):
+    return WebDriverWait(driver, HUNG_SECONDS).until(condition)
+
+
+def log_in(driver, site):
+    driver.get(site.web.url)
+    driver.find_element(By.NAME, "username").send_keys(USER)
+    driver.find_element(By.NAME, "password").send_keys(PASSWORD)
+    driver.find_element(By.CSS_SELECTOR, "input[type=submit]").click()
+    wait_for(driver, seen.presence_of_element_located((By.CSS_SELECTOR, "#dataTree li")))
+
+
+def is_drawn(driver, selector):
+    """Whether all pictures of a selector are there; a condition to wait for, or to check."""
+    pictures = driver.find_elements(By.CSS_SELECTOR, selector)
+    return pictures if all(int(one.get_property("naturalWidth")) for one in pictures) else []
+
+
+def text_of(driver, selector):
+    return [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)]
+
+
+@pytest.mark.slow
+def test_people_see_the_plate_its_wells_and_its_images(site, browser, tmp_path):
+    with evidence(browser, tmp_path):
+        log_in(browser, site)
+        look_at_the_plate(browser, site)
+        look_at_a_well(browser, site)
+        look_at_an_image(browser, site)
+        severe = [item for item in browser.get_log("browser") if item["level"] == "SEVERE"]
+        assert severe == []
+    requests = site.web.log.with_name("requests.log").read_text()
+    assert '" 500 ' not in requests
+    assert "not implemented" not in site.sandbox.log.read_text()
+
+
+def look_at_the_plate(driver, site):
+    driver.get(f"{site.web.url}webclient/?show=plate-{site.demo.plate}")
+    chosen = (By.CSS_SELECTOR, "#dataTree a.jstree-clicked")
+    wait_for(driver, seen.text_to_be_present_in_element(chosen, site.demo.plate_name))
+    assert "Demo screen" in driver.find_element(By.ID, "dataTree").text
+    wait_for(driver, lambda d: len(is_drawn(d, "#spw td.well img")) == WELLS)
+
+
+def look_at_a_well(driver, site):
+    control = site.source.plate.wells[0]
+    driver.find_element(By.CSS_SELECTOR, "#spw td.well img").click()
+    heading = (By.CSS_SELECTOR, "#general_tab .data_heading h1")
+    wait_for(driver, seen.text_to_be_present_in_element(heading, "A1"))
+    for name in ("tags", "keyvaluepairs"):
+        driver.find_element(By.CSS_SELECTOR, f"#general_tab h1[data-name={name}]").click()
+    pairs = (By.CSS_SELECTOR, "#general_tab table.keyValueTable tbody tr")
+    wait_for(driver, seen.visibility_of_element_located(pairs))
+    shown = [row.split() for row in text_of(driver, pairs[1])]
+    assert ["treatment", control.treatment] in shown
+    assert ["role", control.role] in shown
+    assert text_of(driver, "#tags_container a.tag_inner") == ["negative control"]
+
+
+def look_at_an_image(driver, site):
+    driver.find_element(By.CSS_SELECTOR, "a[href='#preview_tab']").click()
+    wait_for(driver, lambda d: is_drawn(d, "#preview_tab #viewport-img, #preview_tab img.weblitz"))
