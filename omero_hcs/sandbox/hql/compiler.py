@@ -54,6 +54,7 @@ COMPILERS: dict[type, Callable[[Any, Scope], Term]] = {
     s.Path: compile_path,
     s.Star: refuse,
     s.Typed: refuse,
+    s.TakenFrom: refuse,
     s.Call: compile_call,
     s.Arithmetic: compile_arithmetic,
     s.Negative: compile_negative,

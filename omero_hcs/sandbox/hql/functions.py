@@ -184,6 +184,17 @@ def _cast(node: s.Call, scope: Scope) -> Term:
     return derived(_applied("cast", change, [term.get]), kind, term)
 
 
+def _extract(node: s.Call, scope: Scope) -> Term:
+    """Compile `extract(year from x)`. An epoch is in seconds, everything is a double."""
+    told_part = node.arguments[0] if node.arguments else None
+    name = str(told_part.part) if isinstance(told_part, s.TakenFrom) else ""
+    if not isinstance(told_part, s.TakenFrom) or name not in PARTS:
+        msg = f"extract needs `from` and one of: {', '.join(PARTS)}"
+        raise HqlError(msg)
+    term = scope.compile(told_part.source)
+    return derived(_applied("extract", PARTS[name], [term.get]), DOUBLE, term)
+
+
 def _coalesce(node: s.Call, scope: Scope) -> Term:
     """Compile `coalesce`: the first that is not null."""
     terms = [scope.compile(argument) for argument in node.arguments]
@@ -231,6 +242,7 @@ SPECIAL: dict[str, Callable[[s.Call, Scope], Term]] = {
     "size": _size,
     "type": _type,
     "cast": _cast,
+    "extract": _extract,
     "coalesce": _coalesce,
     "nullif": _nullif,
     "concat": _concat,
@@ -262,7 +274,7 @@ CASTS: dict[str, tuple[Type, Callable[[Any], Any]]] = {
 # -- functions of values that are not null
 
 
-def _part(name: str) -> Function:
+def _part(name: str) -> Callable[[int], int]:
     """Make the function that reads a part of a time."""
 
     def read(milliseconds: int) -> int:
@@ -270,7 +282,13 @@ def _part(name: str) -> Function:
         part: int = getattr(moment, name)
         return part
 
-    return INT, read
+    return read
+
+
+PARTS: dict[str, Callable[[int], float]] = {
+    "epoch": lambda milliseconds: milliseconds / MILLISECONDS,
+    **{name: _part(name) for name in ("year", "month", "day", "hour", "minute", "second")},
+}
 
 
 def _substring(text: str, start: int, length: int | None = None) -> str:
@@ -306,12 +324,12 @@ FUNCTIONS: dict[str, Function] = {
     "ceil": (None, math.ceil),
     "round": (None, round),
     "mod": (INT, math.fmod),
-    "year": _part("year"),
-    "month": _part("month"),
-    "day": _part("day"),
-    "hour": _part("hour"),
-    "minute": _part("minute"),
-    "second": _part("second"),
+    "year": (INT, PARTS["year"]),
+    "month": (INT, PARTS["month"]),
+    "day": (INT, PARTS["day"]),
+    "hour": (INT, PARTS["hour"]),
+    "minute": (INT, PARTS["minute"]),
+    "second": (INT, PARTS["second"]),
     "current_timestamp": (TIME, _now),
     "now": (TIME, _now),
 }

@@ -244,6 +244,9 @@ class _Builder(Transformer[Token, Any]):
     def typed(self, argument: s.Expression, type_name: Token) -> s.Typed:
         return s.Typed(argument, type_name.lower())
 
+    def taken_from(self, part: s.Expression, source: s.Expression) -> s.TakenFrom:
+        return s.TakenFrom(part, source)
+
     def otherwise(self, expression: s.Expression) -> tuple[s.Expression]:
         return (expression,)
 

@@ -18,7 +18,15 @@ from typing import Any
 
 from omero_hcs.sandbox.hql import syntax as s
 from omero_hcs.sandbox.hql.faults import HqlError
-from omero_hcs.sandbox.hql.kinds import Members, Thing, Type, field_of, property_of
+from omero_hcs.sandbox.hql.kinds import (
+    DetailsOf,
+    Members,
+    Quantity,
+    Thing,
+    Type,
+    field_of,
+    property_of,
+)
 from omero_hcs.sandbox.hql.paths import walk
 from omero_hcs.sandbox.hql.programs import Fetch, Walk
 from omero_hcs.sandbox.hql.scope import Scope, Source
@@ -152,6 +160,9 @@ def _joined(owner: Term, kind: Type, name: str, slot: int) -> Candidates:
     if isinstance(kind, Thing):
         _, read = property_of(owner.type, name)
         return _referred(owner.get, read)
+    if isinstance(kind, Quantity | DetailsOf):
+        _, read = property_of(owner.type, name)
+        return _component(owner.get, read)
     if not isinstance(kind, Members):
         msg = f"illegal join: {name} is no association"
         raise HqlError(msg)
@@ -165,6 +176,16 @@ def _referred(owner: Getter, read: Callable[[Any], Any]) -> Candidates:
         row = owner(env)
         found = None if row is None else read(row)
         return () if found is None or not env[RUN].sees(found) else (found,)
+
+    return candidates
+
+
+def _component(owner: Getter, read: Callable[[Any], Any]) -> Candidates:
+    """Join a part of the row itself. That is no join to a database, so that null drops nothing."""
+
+    def candidates(env: Environment) -> Iterable[Any]:
+        row = owner(env)
+        return (None if row is None else read(row),)
 
     return candidates
 

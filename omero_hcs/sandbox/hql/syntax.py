@@ -45,6 +45,14 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenFrom:
+    """The argument of `extract(year from x)`."""
+
+    part: Expression
+    source: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function. Its name is in lower case."""
 
@@ -201,6 +209,7 @@ Expression = (
     | Path
     | Star
     | Typed
+    | TakenFrom
     | Call
     | Arithmetic
     | Negative
