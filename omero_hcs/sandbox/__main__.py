@@ -35,7 +35,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         server = Server(
-            arguments.data, password, port=arguments.port, plain_port=arguments.plain_port
+            arguments.data,
+            password,
+            port=arguments.port,
+            plain_port=arguments.plain_port,
+            scripts=arguments.scripts,
         )
     except PortTakenError as error:
         sys.stderr.write(f"{error}\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omero_hcs import lazy
+from omero_hcs.sandbox.accounts import Accounts
 from omero_hcs.sandbox.bootstrap import make_first_rows
 from omero_hcs.sandbox.commands.handle import Handle
 from omero_hcs.sandbox.configuration import DEFAULTS
@@ -22,7 +23,9 @@ from omero_hcs.sandbox.ice.servants import Dispatcher
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
-from omero_hcs.sandbox.accounts import Accounts
+from omero_hcs.sandbox.scripts.parameters import ParameterCache
+from omero_hcs.sandbox.scripts.processors import Processors
+from omero_hcs.sandbox.scripts.repository import ScriptRepository
 from omero_hcs.sandbox.services.base import Service
 from omero_hcs.sandbox.sessions import IDLE_MS, NEVER, OpenSession, Sessions, now_ms
 
@@ -42,9 +45,19 @@ class Server:
         Of the user `root`.
     port, plain_port : int
         TLS and plain TCP; 0 for free ones.
+    scripts : Path, optional
+        Folder of official scripts.
     """
 
-    def __init__(self, data: Path, password: str, *, port: int = 0, plain_port: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        password: str,
+        *,
+        port: int = 0,
+        plain_port: int = 0,
+        scripts: Path | None = None,
+    ) -> None:
         self.world = World()
         self.accounts = Accounts(self.world)
         self.sessions = Sessions()
@@ -53,6 +66,9 @@ class Server:
         self.config = dict(DEFAULTS)
         self.engine = Engine(self.world)
         self.dispatcher = Dispatcher()
+        self.scripts = ScriptRepository(self.world, self.files, scripts)
+        self.parameters = ParameterCache(self)
+        self.processors = Processors(self, data / "processor")
         self.database_uuid = str(uuid.uuid4())
         make_first_rows(self.world, self.accounts, password)
         self.endpoint: Endpoint = open_endpoint(data, port=port, plain_port=plain_port)
@@ -70,6 +86,7 @@ class Server:
     def stop(self) -> None:
         """End every session, and answer no longer."""
         self._stopped.set()
+        self.processors.stop()
         with self.world.lock:
             for session in self.sessions:
                 self.close_session(session)

@@ -1,0 +1,1 @@
+"""Scripts: the official ones, their parameters, and the real Processor that runs them."""
