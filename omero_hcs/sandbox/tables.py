@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import uuid
@@ -13,6 +12,7 @@ from omero.hdfstorageV2 import HDFLIST
 from omero.tables import TableI
 
 from omero_hcs.sandbox.ice.record import omero
+from omero_hcs.sandbox.services.rawfile import checksum
 
 if TYPE_CHECKING:
     from omero_hcs.sandbox.objects.row import Row
@@ -71,11 +71,11 @@ class SessionTable(TableI):  # type: ignore[misc]  # omero-py has no types
         self._server.endpoint.remove(self.id)
         path = self._server.files.original(self._row)
         if is_changed and path.exists():
-            content, world = path.read_bytes(), self._server.world
+            world, hasher = self._server.world, self._row.values.get("hasher")
             with world.transaction():
-                world.set(self._row, "size", len(content))
-                digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-                world.set(self._row, "hash", digest)
+                world.set(self._row, "size", path.stat().st_size)
+                if hasher is not None:  # that of a new table is null, as in OMERO
+                    world.set(self._row, "hash", checksum(path, hasher.values["value"]))
 
 
 def open_table(server: Server, session: OpenSession, row: Row, described: Any) -> Any:
