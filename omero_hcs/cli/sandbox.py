@@ -180,7 +180,10 @@ def _one_interruption() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    # Under nohup the terminal's end is ignored, and is to stay so.
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [each for each in _SIGNALS if not (deaf and each is signal.SIGHUP)]
+    before = {each: signal.signal(each, interrupt) for each in heard}
     try:
         yield
     finally:

@@ -59,9 +59,9 @@ def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress
     progress : callable
         See `tasks.base.Progress`.
     """
-    with _connect(sandbox, sandbox.user) as root:
+    with connect(sandbox, sandbox.user) as root:
         _make_user(root, sandbox.password)
-    with _connect(sandbox, USER) as conn:
+    with connect(sandbox, USER) as conn:
         known = next(iter(conn.getObjects("Plate")), None)
         if known is not None:
             return Demo(USER, GROUP, known.getId(), known.getName())
@@ -70,7 +70,14 @@ def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress
     return Demo(USER, GROUP, made.plate, source.plate.name)
 
 
-def _connect(sandbox: Sandbox, user: str) -> BlitzGateway:
+def connect(sandbox: Sandbox, user: str) -> BlitzGateway:
+    """Log in to a sandbox as one of the users that have root's password.
+
+    Raises
+    ------
+    SandboxError
+        If that fails; the message has the end of the server's log.
+    """
     conn = BlitzGateway(
         user, sandbox.password, host=sandbox.host, port=sandbox.port, secure=True
     )  # fmt: skip
