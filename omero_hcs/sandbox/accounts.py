@@ -6,13 +6,17 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 
-from omero_hcs.sandbox.ice.record import Glacier2
+from omero_hcs.sandbox.ice.record import Glacier2, omero
+from omero_hcs.sandbox.objects.caller import EVERY_PRIVILEGE, SYSTEM_GROUP_ID, USER_GROUP_ID
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 
-SYSTEM_GROUP_ID, USER_GROUP_ID = 0, 1
+ROOT_ID, GUEST_ID = 0, 1
+GUEST_GROUP_ID = 2
 ALL_GROUPS = "-1"
+ADMIN_PRIVILEGE = "AdminPrivilege"  # the enumeration, and what his config calls them
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class Accounts:
     def __init__(self, world: World) -> None:
         self._world = world
         self.passwords: dict[Row, PasswordHash] = {}
+        world.on_removed.append(self._forget)
+
+    def _forget(self, row: Row) -> None:
+        self.passwords.pop(row, None)
 
     def user(self, name: str) -> Row | None:
         """Find a user by the name he logs in with."""
@@ -52,6 +60,19 @@ class Accounts:
         """Find a group by its name."""
         return self._world.find("ExperimenterGroup", name=name)
 
+    def group_by_id(self, group_id: int) -> Row:
+        """Find a group that OMERO has from the start."""
+        group = self._world.get("ExperimenterGroup", group_id)
+        if group is None:
+            msg = f"The sandbox lost its group {group_id}."
+            raise RuntimeError(msg)
+        return group
+
+    def members_of(self, group: Row) -> list[Row]:
+        """Return the members of a group, by ascending id."""
+        members = self._world.members(group, "groupExperimenterMap")
+        return sorted((one.values["child"] for one in members), key=lambda user: user.id)
+
     def authenticate(self, name: str, password: str) -> Row | None:
         """Return the user if the password is his; a user without one can't log in."""
         user = self.user(name)
@@ -59,8 +80,12 @@ class Accounts:
         return user if known is not None and known.matches(password) else None
 
     def set_password(self, user: Row, password: str) -> None:
-        """Give a user a password."""
-        self.passwords[user] = PasswordHash.of(password)
+        """Give a user a password, once the transaction is certain. A blank one never matches."""
+        if password.strip():
+            keep = partial(self.passwords.__setitem__, user, PasswordHash.of(password))
+        else:
+            keep = partial(self._forget, user)
+        self._world.after_commit(keep)
 
     def memberships(self, user: Row) -> list[Row]:
         """Return the user's memberships, his default group's first."""
@@ -77,6 +102,34 @@ class Accounts:
     def is_admin(self, user: Row) -> bool:
         """Say whether a user is in the group `system`."""
         return any(group.id == SYSTEM_GROUP_ID for group in self.groups_of(user))
+
+    def privileges_of(self, user: Row) -> frozenset[str]:
+        """Return the names of an administrator's privileges; nobody else has any."""
+        if not self.is_admin(user):
+            return frozenset()
+        config = user.values.get("config") or ()
+        return EVERY_PRIVILEGE - {
+            one.name.removeprefix(f"{ADMIN_PRIVILEGE}:") for one in config if one.value != "true"
+        }
+
+    def restrict(self, user: Row, privileges: frozenset[str]) -> None:
+        """Leave an administrator these privileges only."""
+        others = [
+            one
+            for one in user.values.get("config") or ()
+            if not one.name.startswith(f"{ADMIN_PRIVILEGE}:")
+        ]
+        taken = [
+            omero.model.NamedValue(f"{ADMIN_PRIVILEGE}:{name}", "false")
+            for name in sorted(EVERY_PRIVILEGE - privileges)
+        ]
+        self._world.set(user, "config", others + taken or None)
+
+    def make_default(self, user: Row, group: Row) -> None:
+        """Put a group first among those of a user."""
+        found = self.memberships(user)
+        found.sort(key=lambda one: one.values["parent"] is not group)
+        self._world.arrange(user, "groupExperimenterMap", found)
 
     def default_group(self, user: Row) -> Row:
         """Return the first of a user's groups that is not everybody's."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 VERSION = "5.6.0-sandbox"
-# Administrators may see and change everything; others see what starts with this.
+# What clients ask for as a whole.
 CLIENT_PREFIX = "omero.client."
+# Values that no client gets, not even an administrator's.
+SECRET_WORDS = ("password", ".pass", "secret")
 
 DEFAULTS: Mapping[str, str] = {
     "omero.version": VERSION,
@@ -40,3 +42,8 @@ DEFAULTS: Mapping[str, str] = {
     "omero.client.viewer.roi_limit": "2000",
     "omero.client.web.host": "",
 }
+
+
+def is_secret(key: str) -> bool:
+    """Say whether a value is hidden from every client."""
+    return any(word in key.lower() for word in SECRET_WORDS)

@@ -27,7 +27,15 @@ from omero_hcs.sandbox.scripts.parameters import ParameterCache
 from omero_hcs.sandbox.scripts.processors import Processors
 from omero_hcs.sandbox.scripts.repository import ScriptRepository
 from omero_hcs.sandbox.services.base import Service
-from omero_hcs.sandbox.sessions import IDLE_MS, NEVER, OpenSession, Sessions, now_ms
+from omero_hcs.sandbox.sessions import (
+    BY_ONESELF,
+    IDLE_MS,
+    NEVER,
+    OpenSession,
+    Sessions,
+    Sudo,
+    now_ms,
+)
 
 LOG = logging.getLogger("omero_hcs.sandbox")
 REAP_SECONDS = 1.0
@@ -109,6 +117,7 @@ class Server:
         agent: str = "",
         life_ms: int = NEVER,
         idle_ms: int = IDLE_MS,
+        sudo: Sudo = BY_ONESELF,
     ) -> OpenSession:
         """Log a user in, in a group. Times are in milliseconds, 0 for no limit."""
         key = str(uuid.uuid4())
@@ -117,16 +126,18 @@ class Server:
                 "Session",
                 uuid=key,
                 owner=user,
+                sudoer=sudo.user,
                 node=next(self.world.all("Node")),
                 started=now_ms(),
                 timeToLive=life_ms,
                 timeToIdle=idle_ms,
+                message="Initial message.",
                 defaultEventType="User",
                 userAgent=agent,
             )
         session = OpenSession(
             key, user, group, row, self.accounts, self.world,
-            agent=agent, life_ms=life_ms, idle_ms=idle_ms,
+            agent=agent, life_ms=life_ms, idle_ms=idle_ms, sudo=sudo,
         )  # fmt: skip
         self.sessions.add(session)
         return session

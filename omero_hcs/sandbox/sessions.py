@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omero_hcs.sandbox.objects.caller import Caller
-from omero_hcs.sandbox.objects.conditions import removed, security
+from omero_hcs.sandbox.objects.caller import WORLD_READ, Caller
+from omero_hcs.sandbox.objects.conditions import removed, security, validation
 from omero_hcs.sandbox.objects.row import Row
 
 if TYPE_CHECKING:
-    from omero_hcs.sandbox.objects.world import World
     from omero_hcs.sandbox.accounts import Accounts
+    from omero_hcs.sandbox.objects.world import World
 
 IDLE_MS = 600_000  # omero.sessions.timeout: ten minutes
 MAXIMUM_USER_IDLE_MS = 6_000_000  # omero.sessions.max_user_time_to_idle: a hundred minutes
@@ -24,6 +24,24 @@ NEVER = 0  # as a time-out
 def now_ms() -> int:
     """Milliseconds since 1970, as OMERO's times are."""
     return time.time_ns() // 1_000_000
+
+
+class Sudo(NamedTuple):
+    """Who opened a session in somebody else's name.
+
+    Attributes
+    ----------
+    user : Row or None
+        An administrator, or the owner of a group.
+    groups : frozenset of Row, or None
+        The groups that a group owner's session is bound to.
+    """
+
+    user: Row | None = None
+    groups: frozenset[Row] | None = None
+
+
+BY_ONESELF = Sudo()
 
 
 @dataclass(eq=False)
@@ -39,7 +57,11 @@ class OpenSession:
     life_ms, idle_ms : int
         Time-outs in milliseconds, 0 for none.
     references : int
-        Connections that joined it.
+        Clients that opened or joined it, and have not left.
+    joined : list of Ice.Connection
+        Those that joined it by its key, without a password.
+    sudo : Sudo
+        Who opened it, if it was in somebody else's name.
     inputs, outputs : dict
         The environment of a script's session: `ISession.setInput` and its kind.
     identities : set of Ice.Identity
@@ -60,6 +82,8 @@ class OpenSession:
     started_ms: int = field(default_factory=now_ms)
     used_ms: int = field(default_factory=now_ms)
     references: int = 0
+    joined: list[Any] = field(default_factory=list, repr=False)
+    sudo: Sudo = BY_ONESELF
     close_on_destroy: bool = False
     closed: bool = False
     callback: Any = field(default=None, repr=False)
@@ -82,6 +106,10 @@ class OpenSession:
             raise removed(msg)
         self.used_ms = now_ms()
 
+    def forget_connection(self, connection: Any) -> None:
+        """Ask a connection no longer for a password: it is gone, or it has given one."""
+        self.joined = [one for one in self.joined if one != connection]
+
     def is_expired(self, now: int) -> bool:
         """Say whether one of its time-outs has passed."""
         idle = self.idle_ms != NEVER and now - self.used_ms > self.idle_ms
@@ -94,36 +122,78 @@ class OpenSession:
         Raises
         ------
         omero.SecurityViolation
-            The context names a group that the user is no member of.
+            The context names a group or a user that is not for him.
         """
         context = {} if current is None else current.ctx
-        accounts, user = self.accounts, self.user
-        is_admin = accounts.is_admin(user)
-        told = context.get("omero.user", "")
-        if is_admin and told.isdigit():
-            user = self.world.get("Experimenter", int(told)) or user
+        accounts = self.accounts
         groups = accounts.groups_of(self.user)
+        is_admin = accounts.is_admin(self.user)
         return Caller(
-            user,
+            self._user(context.get("omero.user", ""), is_admin=is_admin),
             self._group(context.get("omero.group", ""), groups, is_admin=is_admin),
             self.group,
             is_admin=is_admin,
             groups=frozenset(groups),
             led=frozenset(accounts.led_by(self.user)),
             session=self.row,
+            privileges=self._privileges(),
+            real_user=self.sudo.user or self.user,
         )
 
-    def _group(self, told: str, groups: list[Row], *, is_admin: bool) -> Row | None:
-        if told == "-1":
-            return None
-        if not told.isdigit():  # clients send str(rlong(3)) as well; OMERO ignores it
-            return self.group
-        group = self.world.get("ExperimenterGroup", int(told))
-        if group is None or not (is_admin or group in groups):
-            name = self.user.values["omeName"]
-            msg = f"User {name} is not a member of group {told} and cannot login"
+    def _privileges(self) -> frozenset[str]:
+        mine = self.accounts.privileges_of(self.user)
+        return (
+            mine if self.sudo.user is None else mine & self.accounts.privileges_of(self.sudo.user)
+        )
+
+    def _user(self, told: str, *, is_admin: bool) -> Row:
+        number = as_number(told)
+        if number is None or number == self.user.id:
+            return self.user
+        if not is_admin:
+            msg = f"User {self.user.id} is not an admin and so cannot set uid to {number}"
             raise security(msg)
+        user = self.world.get("Experimenter", number)
+        if user is None:
+            msg = f"The requested object (ome.model.meta.Experimenter,{number}) is not available."
+            raise validation(msg)
+        return user
+
+    def _group(self, told: str, groups: list[Row], *, is_admin: bool) -> Row | None:
+        number = as_number(told)
+        if number is None:
+            return self.group
+        if number < 0:
+            self._check_sudo(None)
+            return None
+        group = self.world.get("ExperimenterGroup", number)
+        if group is None:
+            msg = (
+                f"The requested object (ome.model.meta.ExperimenterGroup,{number}) "
+                "is not available."
+            )
+            raise validation(msg)
+        if not (is_admin or group in groups or group.level[WORLD_READ] == "r"):
+            msg = f"User {self.user.id} is not a member of group {number} and cannot login"
+            raise security(msg)
+        self._check_sudo(group)
         return group
+
+    def _check_sudo(self, group: Row | None) -> None:
+        if self.sudo.groups is not None and group not in self.sudo.groups:
+            msg = "Group-sudo session cannot change context!"
+            raise security(msg)
+
+
+def as_number(told: str) -> int | None:
+    """Return the number in a value of a call's context; None for what OMERO ignores.
+
+    Clients send `str(rlong(3))` too: OMERO takes what is no number as nothing.
+    """
+    try:
+        return int(told)
+    except ValueError:
+        return None
 
 
 class Sessions:

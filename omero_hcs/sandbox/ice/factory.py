@@ -121,3 +121,4 @@ class ServiceFactory(Service):
         if self.server.accounts.authenticate(name, password) is None:
             msg = f"Bad password for {name}"
             raise security(msg)
+        self.session.forget_connection(current.con)

@@ -49,6 +49,8 @@ class Router:
             session = server.sessions.get(user)
             if session is None:
                 session = self._log_in(user, password, current)
+            else:
+                session.joined.append(current.con)
             session.references += 1
             session.use()
             self._client(current.con).sessions.append(session)
@@ -120,6 +122,7 @@ class Router:
         with self._server.world.lock:
             left, client.sessions = client.sessions, []
             for session in left:
+                session.forget_connection(client.connection)
                 session.references -= 1
                 if session.references <= 0 and session.close_on_destroy:
                     self._server.close_session(session)

@@ -99,14 +99,7 @@ class Merger:
         # A call may name one group and point at what lies in another of the caller's: that is
         # refused for its group later, with a better reason than "does not exist".
         group = row.details.group
-        everywhere = Caller(
-            self._caller.user,
-            None,
-            self._caller.session_group,
-            is_admin=self._caller.is_admin,
-            groups=self._caller.groups,
-            led=self._caller.led,
-        )
+        everywhere = self._caller.in_all_groups()
         return group is None or everywhere.can_read(row)
 
     def _enumeration(self, entity: Entity, sent: Any) -> Row:

@@ -93,6 +93,41 @@ class Service:
             raise api_usage(msg)
         return row
 
+    # -- who may call
+
+    def for_admins(self, current: Any) -> None:
+        """Let only administrators pass.
+
+        Raises
+        ------
+        omero.SecurityViolation
+        """
+        with self.reading(current) as caller:
+            if not caller.is_admin:
+                names = [group.values["name"] for group in caller.groups]
+                session = self.session.uuid
+                msg = (
+                    f"No matching roles found in {names} for session {session} (allowed: [system])"
+                )
+                raise security(msg)
+
+    def needs_password(self, current: Any) -> None:
+        """Let only connections pass that logged in with a password.
+
+        OMERO refuses this to who joined a session by its key, as scripts and OMERO.web do, until he
+        calls `setSecurityPassword`.
+
+        Raises
+        ------
+        omero.SecurityViolation
+        """
+        if any(connection == current.con for connection in self.session.joined):
+            msg = (
+                "Bad authentication credentials for this action.\n"
+                "See setSecurityPassword for more information"
+            )
+            raise security(msg)
+
     # -- operations of stateful services
 
     def close(self, current: Any) -> None:
