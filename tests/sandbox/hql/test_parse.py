@@ -9,11 +9,11 @@ from omero_hcs.sandbox.hql.parse import parse
 
 def where(text):
     """The condition of a query, parsed."""
-    return parse(" ".join(("select i from Image i where", text))).where
+    return parse(f"from Image i where {text}").where
 
 
 def selected(text):
-    return parse(" ".join(("select", text, "from Image i"))).select.items[0].expression
+    return where(f"x = {text}").right if text != "null" else s.Literal(None, None)
 
 
 @pytest.mark.parametrize(
