@@ -15,7 +15,9 @@ import sys
 import threading
 from pathlib import Path
 
+from omero_hcs.errors import InputError
 from omero_hcs.sandbox.ice.endpoint import PortTakenError
+from omero_hcs.sandbox.objects.snapshot import check_place
 from omero_hcs.sandbox.server import Server
 
 PASSWORD = "OMERO_HCS_SANDBOX_PASSWORD"  # noqa: S105  (the name of a variable)
@@ -34,13 +36,19 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        if arguments.snapshot is not None:
+            check_place(arguments.snapshot)
         server = Server(
             arguments.data,
             password,
             port=arguments.port,
             plain_port=arguments.plain_port,
             scripts=arguments.scripts,
+            snapshot=arguments.snapshot,
         )
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
     except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from omero_hcs.sandbox.sessions import now_ms
 
 if TYPE_CHECKING:
-    from omero_hcs.sandbox.objects.world import World
     from omero_hcs.sandbox.accounts import Accounts
+    from omero_hcs.sandbox.objects.world import World
 
 OTHERS = "Other Unknown"
 # Names of the values are OMERO's; lists that clients of HCS data never look into are shortened.
@@ -59,11 +59,7 @@ GROUPS: Mapping[str, str] = {"system": "rw----", "user": "rwr-r-", "guest": "rw-
 def make_first_rows(world: World, accounts: Accounts, password: str) -> None:
     """Fill an empty world: what every OMERO has before anybody imports anything."""
     with world.transaction():
-        for entity, values in ENUMERATIONS.items():
-            for value in values.split():
-                row = world.insert(entity, value=value)
-                if entity == "PixelsType":
-                    world.set(row, "bitSize", BITS[value])
+        add_enumerations(world)
         groups = {name: world.insert("ExperimenterGroup", name=name, ldap=False) for name in GROUPS}
         for name, group in groups.items():
             world.set_details(group, permissions=GROUPS[name])
@@ -87,3 +83,14 @@ def make_first_rows(world: World, accounts: Accounts, password: str) -> None:
             finished=now_ms(),
             message="A sandbox, not a database.",
         )
+
+
+def add_enumerations(world: World) -> None:
+    """Add the values of enumerations that are not there yet. Inside a transaction."""
+    for entity, values in ENUMERATIONS.items():
+        known = {row.values["value"] for row in world.all(entity)}
+        for value in values.split():
+            if value not in known:
+                row = world.insert(entity, value=value)
+                if entity == "PixelsType":
+                    world.set(row, "bitSize", BITS[value])

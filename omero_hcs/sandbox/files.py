@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from omero_hcs.sandbox.objects.row import Row
@@ -11,11 +12,15 @@ PIXELS, FILES = "Pixels", "Files"
 
 
 class BinaryFolder:
-    """The data folder: `Pixels/<id>` and `Files/<id>`, one file each."""
+    """The data folder: `Pixels/<id>` and `Files/<id>`, one file each.
+
+    What a killed server left there is removed: its objects are gone.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         for name in (PIXELS, FILES):
+            shutil.rmtree(root / name, ignore_errors=True)
             (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def pixels(self, row: Row) -> Path:

@@ -36,6 +36,7 @@ from omero_hcs.sandbox.sessions import (
     Sudo,
     now_ms,
 )
+from omero_hcs.sandbox.state import restore_state, save_state
 
 LOG = logging.getLogger("omero_hcs.sandbox")
 REAP_SECONDS = 1.0
@@ -55,6 +56,14 @@ class Server:
         TLS and plain TCP; 0 for free ones.
     scripts : Path, optional
         Folder of official scripts.
+    snapshot : Path, optional
+        File that keeps the state: read now if it is there, written by `stop`.
+
+    Raises
+    ------
+    InputError
+        The snapshot can't be read.
+    PortTakenError
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class Server:
         port: int = 0,
         plain_port: int = 0,
         scripts: Path | None = None,
+        snapshot: Path | None = None,
     ) -> None:
         self.world = World()
         self.accounts = Accounts(self.world)
@@ -78,7 +88,11 @@ class Server:
         self.parameters = ParameterCache(self)
         self.processors = Processors(self, data / "processor")
         self.database_uuid = str(uuid.uuid4())
-        make_first_rows(self.world, self.accounts, password)
+        self._snapshot = snapshot
+        if snapshot is not None and snapshot.exists():
+            restore_state(self, snapshot, password)
+        else:
+            make_first_rows(self.world, self.accounts, password)
         self.endpoint: Endpoint = open_endpoint(data, port=port, plain_port=plain_port)
         self._stopped = threading.Event()
 
@@ -99,6 +113,8 @@ class Server:
             for session in self.sessions:
                 self.close_session(session)
         self.endpoint.close()
+        if self._snapshot is not None:
+            save_state(self, self._snapshot)
 
     def _reap(self) -> None:
         while not self._stopped.wait(REAP_SECONDS):

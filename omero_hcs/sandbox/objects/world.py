@@ -181,6 +181,37 @@ class World:
                 self._set_order(key, None)
         self._drop(row)
 
+    # -- as a whole, for a snapshot
+
+    @property
+    def next_ids(self) -> Mapping[str, int]:
+        """The id that the next row of each root gets."""
+        return self._next_ids
+
+    def all_rows(self) -> Iterator[Row]:
+        """Every row there is."""
+        for rows in self._by_root.values():
+            yield from sorted(rows.values(), key=lambda row: row.id)
+
+    def orders(self) -> Iterator[tuple[Row, str, list[Row]]]:
+        """Yield the collections that were put in order: whose, which, the members by place."""
+        for (row, collection), order in self._orders.items():
+            yield row, collection, sorted(order, key=lambda member: order[member])
+
+    def restore(self, rows: Sequence[Row], next_ids: Mapping[str, int]) -> None:
+        """Fill an empty world with rows that have ids, values and details already."""
+        for row in rows:
+            self._put(row)
+        self._next_ids.update(next_ids)
+
+    def restore_order(self, row: Row, collection: str, members: Sequence[Row]) -> None:
+        """Put the members of a restored collection in order."""
+        self._orders[row, collection] = {member: place for place, member in enumerate(members)}
+
+    def restore_arrivals(self, row: Row, key: tuple[str, str], rows: Sequence[Row]) -> None:
+        """Make restored rows of an entity, that point at a row by a field, come in this order."""
+        self._references[row][key] = dict.fromkeys(rows)
+
     # -- parts of changes, each of which undoes another
 
     def _open_journal(self) -> Journal:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omero_hcs.sandbox.objects.caller import USER_GROUP_ID
 from omero_hcs.sandbox.objects.row import Row
@@ -64,6 +64,14 @@ class ScriptRepository:
                 if known is None or known.sha1 != sha1:
                     self.known[path] = Known(sha1, self.put(path, text).id)
         return sorted(self._official(), key=full_path)
+
+    def dump(self) -> dict[str, list[Any]]:
+        """Return what a snapshot keeps: hash and id of each script of the folder."""
+        return {path: [known.sha1, known.script_id] for path, known in self.known.items()}
+
+    def restore(self, told: Mapping[str, Sequence[Any]]) -> None:
+        """Take back what `dump` returned."""
+        self.known = {path: Known(*one) for path, one in told.items()}
 
     def is_official(self, row: Row) -> bool:
         """Say whether a file is an official script."""
