@@ -52,6 +52,13 @@ BITS: Mapping[str, int] = {
     "bit": 1, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32,
     "float": 32, "double": 64, "complex": 64, "double-complex": 128,
 }  # fmt: skip
+# Path, name and key of OMERO's repositories. Clients ask for one of them to make a table; nothing
+# can be browsed in them here.
+REPOSITORY_MIMETYPE = "Repository"
+REPOSITORIES = (
+    ("/OMERO/", "ManagedRepository", "ManagedRepo"),
+    ("/OMERO.server/lib/", "scripts", "ScriptRepo"),
+)
 # In this order: their ids are 0, 1 and 2.
 GROUPS: Mapping[str, str] = {"system": "rw----", "user": "rwr-r-", "guest": "rw----"}
 
@@ -73,6 +80,11 @@ def make_first_rows(world: World, accounts: Accounts, password: str) -> None:
         accounts.join(root, groups["user"])
         accounts.join(guest, groups["guest"])
         accounts.set_password(root, password)
+        for path, name, key in REPOSITORIES:
+            repository = world.insert(
+                "OriginalFile", path=path, name=name, hash=key, mimetype=REPOSITORY_MIMETYPE
+            )
+            world.set_details(repository, owner=root, group=groups["user"])
         world.insert("Node", uuid="sandbox", conn="loopback", up=now_ms())
         world.insert(
             "DBPatch",

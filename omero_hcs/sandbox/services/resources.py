@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omero_hcs import lazy
+from omero_hcs.sandbox.bootstrap import REPOSITORY_MIMETYPE
 from omero_hcs.sandbox.ice.record import omero, rtypes
 from omero_hcs.sandbox.objects.conditions import api_usage, validation
 from omero_hcs.sandbox.objects.row import Row
@@ -45,7 +46,10 @@ class SharedResources(Service):
     # -- repositories: a sandbox has none that can be browsed
 
     def repositories(self, current: Any) -> Any:
-        return omero.grid.RepositoryMap(descriptions=[], proxies=[])
+        with self.reading(current) as caller:
+            rows = self.world.all("OriginalFile")
+            found = [row for row in rows if row.values.get("mimetype") == REPOSITORY_MIMETYPE]
+            return omero.grid.RepositoryMap(self.each(found, caller), [None] * len(found))
 
     def getScriptRepository(self, current: Any) -> None:
         return None
