@@ -24,7 +24,7 @@ def tables(omero_conn):
 def table(tables, omero_conn):
     """An open, empty table, closed afterwards."""
     repository = tables.repositories().descriptions[0].id.val
-    opened = tables.newTable(repository, "/cells.h5")
+    opened = tables.newTable(repository, "cells.h5")
     yield opened
     with contextlib.suppress(Ice.ObjectNotExistException):  # closed by the test
         opened.close()
