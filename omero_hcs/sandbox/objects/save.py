@@ -90,9 +90,12 @@ class Merger:
 
     def _existing(self, entity: Entity, row_id: int | None) -> Row:
         row = None if row_id is None else self._world.get(entity.name, row_id)
-        if row is None or not self._caller_sees(row):
+        if row is None:
             msg = f"No row with the given identifier exists: [ome.model.{entity.name}#{row_id}]"
             raise validation(msg)
+        if not self._caller_sees(row):
+            msg = f"Cannot read ome.model.{entity.name}:Id_{row_id}"
+            raise security(msg)
         return row
 
     def _caller_sees(self, row: Row) -> bool:

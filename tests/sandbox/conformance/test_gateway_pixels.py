@@ -86,7 +86,7 @@ def test_an_image_knows_its_sizes_channels_and_type(omero_conn, new_image):
 def test_channel_names_and_pixel_sizes_are_kept(omero_conn, new_image):
     image = new_image(sizes=(1, 2, 1))
     omero_conn.setChannelNames("Image", [image.getId()], {1: "DAPI", 2: "GFP"})
-    pixels = image.getPrimaryPixels()._obj
+    pixels = omero_conn.getObject("Image", image.getId()).getPrimaryPixels()._obj
     pixels.setPhysicalSizeX(LengthI(0.65, UnitsLength.MICROMETER))
     omero_conn.getUpdateService().saveObject(pixels)
     again = omero_conn.getObject("Image", image.getId())

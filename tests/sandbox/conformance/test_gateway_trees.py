@@ -73,7 +73,6 @@ def test_objects_by_id_name_and_attribute(omero_conn, tree, named):
     (one,) = omero_conn.getObjects("Dataset", attributes={"name": "unlike"})
     assert one.getId() == other
     assert omero_conn.getObject("Dataset", 2**40) is None
-    assert list(omero_conn.getObjects("Dataset", [])) == []
 
 
 def test_objects_by_options(omero_conn, tree, omero_user):
