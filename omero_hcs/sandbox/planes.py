@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from omero_hcs.sandbox.objects.conditions import api_usage
+from omero_hcs.sandbox.files import BinaryFolder
+from omero_hcs.sandbox.objects.conditions import api_usage, locked
 from omero_hcs.sandbox.objects.row import Row
 
 # Big-endian, as on the wire. A bit takes a byte, as importers write it.
@@ -28,6 +29,8 @@ TYPES: Mapping[str, str] = {
     "double-complex": ">c16",
 }
 PixelArray = npt.NDArray[Any]
+TILE_BYTES = 1 << 20
+WAIT_MS = 15_000  # what OMERO tells clients to wait for pixels that are not there yet
 
 
 class Planes:
@@ -118,6 +121,26 @@ class Planes:
         """Return all bytes of the file."""
         return self.array.reshape(-1).view(np.uint8)
 
+    def tile_size(self) -> list[int]:
+        """Return width and height of what OMERO reads at once: whole rows, a megabyte."""
+        width, height = self.sizes["x"], self.sizes["y"]
+        return [width, min(height, TILE_BYTES // self.dtype.itemsize // width)]
+
     def digest(self) -> bytes:
         """Return the SHA-1 of all planes."""
         return hashlib.sha1(self.flat().data, usedforsecurity=False).digest()
+
+
+def written_planes(files: BinaryFolder, row: Row) -> Planes:
+    """Return the planes of a Pixels for looking at them.
+
+    Raises
+    ------
+    omero.LockTimeout
+        Nobody has written them yet.
+    """
+    planes = Planes(files.pixels(row), row)
+    if not planes.is_written:
+        msg = "Import in progress."
+        raise locked(msg, wait_ms=WAIT_MS)
+    return planes

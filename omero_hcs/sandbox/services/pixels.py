@@ -12,9 +12,9 @@ from omero_hcs.sandbox.objects.conditions import api_usage, internal, security, 
 from omero_hcs.sandbox.objects.load import Plan, materialise
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.save import Merger
+from omero_hcs.sandbox.rendering.stored import load_settings, settings_for, settings_of
 from omero_hcs.sandbox.services.base import Service
 from omero_hcs.sandbox.services.query import known_entity
-from omero_hcs.sandbox.settings import load_settings, settings_of
 
 SIZES = ("sizeX", "sizeY", "sizeZ", "sizeT")
 COPIED = (
@@ -203,10 +203,8 @@ class IPixels(Service):
     def retrieveRndSettings(self, pixId: int, current: Any) -> Any:
         with self.reading(current) as caller:
             pixels = self._existing("Pixels", pixId, caller)
-            found = settings_of(self.world, pixels, caller.user)
-            if not found and pixels.details.owner is not caller.user:
-                found = settings_of(self.world, pixels, pixels.details.owner)
-            return load_settings(self.world, found[:1], caller)[0] if found else None
+            found = settings_for(self.world, pixels, caller)
+            return None if found is None else load_settings(self.world, [found], caller)[0]
 
     def retrieveRndSettingsFor(self, pixId: int, userId: int, current: Any) -> Any:
         found = self.retrieveAllRndSettings(pixId, userId, current)
@@ -234,8 +232,16 @@ class IPixels(Service):
             self._save(rndSettings, caller)
 
 
-def describe(channels: Iterable[Row], pixels: Row, plan: Plan) -> None:
-    """Plan what the description of pixels has loaded: type, channels, their statistics."""
+def describe(
+    channels: Iterable[Row], pixels: Row, plan: Plan, names: Iterable[str] = DESCRIBED
+) -> None:
+    """Plan what the description of pixels has loaded: type, channels, their statistics.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Fields of the logical channels.
+    """
     plan.load(pixels)
     plan.load(pixels.values["pixelsType"])
     plan.touch(pixels, "channels")
@@ -246,7 +252,7 @@ def describe(channels: Iterable[Row], pixels: Row, plan: Plan) -> None:
         plan.load(logical)
         for row in (
             channel.values.get("statsInfo"),
-            *(logical.values.get(name) for name in DESCRIBED),
+            *(logical.values.get(name) for name in names),
         ):
             if row is not None:
                 plan.load(row)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from omero_hcs.sandbox.sessions import OpenSession
 
 AXES = "xyzct"  # of a hypercube's lists
-TILE_BYTES = 1 << 20
 BINS = 256
 UNSET = (
     "This RawPixelsStore has not been properly initialized.\n"
@@ -129,9 +128,7 @@ class RawPixelsStore(Service):
         return size
 
     def getTileSize(self, current: Any) -> list[int]:
-        planes = self._planes
-        width, height = planes.sizes["x"], planes.sizes["y"]
-        return [width, min(height, TILE_BYTES // planes.dtype.itemsize // width)]
+        return self._planes.tile_size()
 
     def requiresPixelsPyramid(self, current: Any) -> bool:
         return False

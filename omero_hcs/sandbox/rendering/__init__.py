@@ -1,0 +1,1 @@
+"""How OMERO turns planes into pictures: settings, quantisation, colours, projections."""

@@ -1,0 +1,304 @@
+"""ThumbnailStore: small JPEGs of images, rendered with the settings of who asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from omero_hcs.sandbox.ice.record import Ice, omero
+from omero_hcs.sandbox.objects.caller import GROUP_READ, GROUP_WRITE, Caller
+from omero_hcs.sandbox.objects.conditions import api_usage, internal, resource, validation
+from omero_hcs.sandbox.objects.row import Row
+from omero_hcs.sandbox.planes import Planes, written_planes
+from omero_hcs.sandbox.rendering import picture
+from omero_hcs.sandbox.rendering.defaults import default_settings
+from omero_hcs.sandbox.rendering.section import XY, section
+from omero_hcs.sandbox.rendering.settings import Settings
+from omero_hcs.sandbox.rendering.stored import create_settings, read_settings, settings_for
+from omero_hcs.sandbox.services.base import Service
+from omero_hcs.sandbox.services.rendering_settings import alike
+
+if TYPE_CHECKING:
+    from omero_hcs.sandbox.server import Server
+    from omero_hcs.sandbox.sessions import OpenSession
+
+LOG = logging.getLogger("omero_hcs.sandbox")
+SIDE = 48  # OMERO's default, pixels
+MIME_TYPE = "image/jpeg"
+
+
+class ThumbnailStore(Service):
+    """Operations of `omero.api.ThumbnailStore`.
+
+    OMERO keeps the pictures in files and their sizes in `Thumbnail` rows, whose version tells its
+    web pages when to fetch a picture anew. The rows are kept here, too; the pictures are made each
+    time.
+    """
+
+    def __init__(self, server: Server, session: OpenSession) -> None:
+        super().__init__(server, session)
+        self._row: Row | None = None
+        self._stored: Row | None = None
+        self._in_progress = False
+
+    # -- which image, which settings
+
+    def setPixelsId(self, pixelsId: int, current: Any) -> bool:
+        with self.reading(current) as caller:
+            row = self._pixels(pixelsId, caller)
+            if row is not self._row:
+                self._row, self._in_progress = row, False
+            self._stored = settings_for(self.world, row, caller)
+            return self._stored is not None
+
+    def setRenderingDefId(self, renderingDefId: int, current: Any) -> None:
+        pixels = self._asked
+        with self.reading(current) as caller:
+            row = self.world.get("RenderingDef", renderingDefId)
+            if row is None or not caller.can_read(row):
+                msg = f"No rendering definition exists with ID = {renderingDefId}"
+                raise validation(msg)
+            if not alike(self.world, row.values["pixels"], pixels):
+                msg = (
+                    f"The rendering definition {row.id} is incompatible with pixels set {pixels.id}"
+                )
+                raise validation(msg)
+            self._stored = row
+
+    def getRenderingDefId(self, current: Any) -> int:
+        if self._stored is None:
+            msg = "No rendering def"
+            raise api_usage(msg)
+        return self._stored.id
+
+    def isInProgress(self, current: Any) -> bool:
+        return self._in_progress
+
+    def resetDefaults(self, current: Any) -> None:
+        pixels = self._asked
+        with self.writing(current) as caller:
+            if self._stored is None and is_closed(pixels, caller):
+                msg = (
+                    "Unable to reset rendering settings in a read-only group "
+                    f"for Pixels set id:{pixels.id}"
+                )
+                raise api_usage(msg)
+            if self._stored is not None:
+                msg = (
+                    "The thumbnail service only resets **empty** rendering settings. Resetting of "
+                    "existing settings should either be performed using the RenderingEngine or "
+                    "IRenderingSettings."
+                )
+                raise api_usage(msg)
+            try:
+                written_planes(self.server.files, pixels)
+            except omero.LockTimeout:
+                self._in_progress = True
+                return
+            create_settings(self.world, pixels, default_settings(self.world, pixels), caller)
+
+    @property
+    def _asked(self) -> Row:
+        if self._row is None:
+            msg = "Thumbnail service not ready: Pixels not set."
+            raise api_usage(msg)
+        return self._row
+
+    def _pixels(self, row_id: int, caller: Caller) -> Row:
+        row = self.world.get("Pixels", row_id)
+        if row is None or not caller.can_read(row):
+            msg = (
+                f"Error retrieving Pixels id:{row_id}. Pixels set does not exist or the user "
+                f"id:{caller.user.id} has insufficient permissions to retrieve it."
+            )
+            raise resource(msg)
+        return row
+
+    # -- one thumbnail
+
+    def getThumbnail(self, sizeX: Any, sizeY: Any, current: Any) -> bytes:
+        return self._kept(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"), current)
+
+    def getThumbnailWithoutDefault(self, sizeX: Any, sizeY: Any, current: Any) -> bytes:
+        if self._stored is None or self._in_progress:
+            return b""  # no clock for it
+        return self.getThumbnail(sizeX, sizeY, current)
+
+    def getThumbnailByLongestSide(self, size: Any, current: Any) -> bytes:
+        return self._kept(*_fitting(self._asked, _side(size, "sizeX")), current)
+
+    def getThumbnailDirect(self, sizeX: Any, sizeY: Any, current: Any) -> bytes:
+        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"))
+
+    def getThumbnailByLongestSideDirect(self, size: Any, current: Any) -> bytes:
+        return self._direct(*_fitting(self._asked, _side(size, "sizeX")))
+
+    def getThumbnailForSectionDirect(
+        self, theZ: int, theT: int, sizeX: Any, sizeY: Any, current: Any
+    ) -> bytes:
+        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"), theZ, theT)
+
+    def getThumbnailForSectionByLongestSideDirect(
+        self, theZ: int, theT: int, size: Any, current: Any
+    ) -> bytes:
+        return self._direct(*_fitting(self._asked, _side(size, "sizeX")), theZ, theT)
+
+    def createThumbnail(self, sizeX: Any, sizeY: Any, current: Any) -> None:
+        self.getThumbnail(sizeX, sizeY, current)
+
+    def createThumbnails(self, current: Any) -> None:
+        return None  # nothing is kept that could be made anew
+
+    def thumbnailExists(self, sizeX: Any, sizeY: Any, current: Any) -> bool:
+        width, height = _side(sizeX, "sizeX"), _side(sizeY, "sizeY")
+        pixels = self._asked
+        with self.reading(current) as caller:
+            known = self._thumbnail(pixels, width, height, caller)
+            return known is not None and not self._is_old(known)
+
+    def _kept(self, width: int, height: int, current: Any) -> bytes:
+        made = self._direct(width, height)
+        if not self._in_progress:
+            with self.writing(current) as caller:
+                self._note(self._asked, self._stored, (width, height), caller)
+        return made
+
+    def _direct(self, width: int, height: int, z: int | None = None, t: int | None = None) -> bytes:
+        pixels, stored = self._asked, self._stored
+        if self._in_progress:
+            return picture.clock(width, height)
+        if stored is None:
+            msg = (
+                "Fatal error retrieving rendering settings or settings not loaded for Pixels set "
+                f"id:{pixels.id}"
+            )
+            raise internal(msg)
+        try:
+            planes = written_planes(self.server.files, pixels)
+        except omero.LockTimeout:
+            self._in_progress = True
+            return picture.clock(width, height)
+        with self.world.lock:
+            settings = read_settings(self.world, stored)
+        return paint(planes, settings, (width, height), z, t)
+
+    # -- many
+
+    def getThumbnailSet(
+        self, sizeX: Any, sizeY: Any, pixelsIds: Sequence[int], current: Any
+    ) -> dict[int, bytes]:
+        size = _side(sizeX, "sizeX"), _side(sizeY, "sizeY")
+        return self._set(pixelsIds, lambda _: size, current)
+
+    def getThumbnailByLongestSideSet(
+        self, size: Any, pixelsIds: Sequence[int], current: Any
+    ) -> dict[int, bytes]:
+        side = _side(size, "sizeX")
+        return self._set(pixelsIds, lambda pixels: _fitting(pixels, side), current)
+
+    def createThumbnailsByLongestSideSet(
+        self, size: Any, pixelsIds: Sequence[int], current: Any
+    ) -> None:
+        self.getThumbnailByLongestSideSet(size, pixelsIds, current)
+
+    def _set(self, ids: Sequence[int], size_of: Any, current: Any) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        for row_id in dict.fromkeys(ids):
+            try:
+                with self.writing(current) as caller:
+                    pixels = self._pixels(row_id, caller)
+                    size = size_of(pixels)
+                    settings = self._prepare(pixels, size, caller)
+                if settings is None:
+                    found[row_id] = picture.clock(*size)
+                else:
+                    planes = written_planes(self.server.files, pixels)
+                    found[row_id] = paint(planes, settings, size)
+            except Ice.Exception as error:
+                LOG.warning("no thumbnail of Pixels:%s: %s", row_id, error)
+                found[row_id] = b""
+        return found
+
+    def _prepare(self, pixels: Row, size: tuple[int, int], caller: Caller) -> Settings | None:
+        planes = Planes(self.server.files.pixels(pixels), pixels)
+        if not planes.is_written:
+            return None
+        stored = settings_for(self.world, pixels, caller)
+        if stored is None:
+            settings = default_settings(self.world, pixels)
+            stored = create_settings(self.world, pixels, settings, caller)
+        self._note(pixels, stored, size, caller)
+        return read_settings(self.world, stored)
+
+    # -- what OMERO remembers of them
+
+    def _note(self, pixels: Row, stored: Row | None, size: tuple[int, int], caller: Caller) -> None:
+        known = self._thumbnail(pixels, *size, caller)
+        if known is not None:
+            if self._is_old(known) and caller.rights(known).edit:
+                self.world.touch(known, caller.event)
+        elif caller.rights(pixels).annotate:
+            made = self.world.insert(
+                "Thumbnail", pixels=pixels, mimeType=MIME_TYPE, sizeX=size[0], sizeY=size[1]
+            )
+            self.world.set_details(
+                made,
+                owner=caller.user,
+                group=pixels.details.group,
+                creation_event=caller.event,
+                update_event=caller.event,
+            )
+
+    def _thumbnail(self, pixels: Row, width: int, height: int, caller: Caller) -> Row | None:
+        for row in self.world.references(pixels, "Thumbnail", "pixels"):
+            size = row.values["sizeX"], row.values["sizeY"]
+            if row.details.owner is caller.user and size == (width, height):
+                return row
+        return None
+
+    def _is_old(self, thumbnail: Row) -> bool:
+        if self._stored is None:
+            return False
+        made, changed = thumbnail.details.update_event, self._stored.details.update_event
+        return made is None or (changed is not None and changed.id > made.id)
+
+
+def is_closed(pixels: Row, caller: Caller) -> bool:
+    """Say whether the caller can't have settings of his own: somebody else's, to be read only."""
+    if pixels.details.owner is caller.user or caller.supervises(pixels.group):
+        return False
+    return pixels.level[GROUP_READ] != "r" or pixels.level[GROUP_WRITE] == "-"
+
+
+def paint(
+    planes: Planes,
+    settings: Settings,
+    size: tuple[int, int],
+    z: int | None = None,
+    t: int | None = None,
+) -> bytes:
+    """Render a plane, and make it small. Width and height in pixels."""
+    told = SimpleNamespace(
+        slice=XY,
+        z=settings.z if z is None else z,
+        t=settings.t if t is None else t,
+        region=None,
+        stride=0,
+    )
+    chosen = {number: section(planes, number, told) for number in picture.shown(settings)}
+    painted = picture.render(chosen, settings, (planes.sizes["y"], planes.sizes["x"]))
+    return picture.thumbnail(painted, *size)
+
+
+def _side(told: Any, name: str) -> int:
+    side: int = SIDE if told is None else told.val
+    if side <= 0:
+        msg = f"{name} is negative"
+        raise api_usage(msg)
+    return side
+
+
+def _fitting(pixels: Row, longest: int) -> tuple[int, int]:
+    return picture.fitting((pixels.values["sizeX"], pixels.values["sizeY"]), longest)
