@@ -42,6 +42,7 @@ JAVA_CLASSES = {
     "RString": "java.lang.String",
     "RBool": "java.lang.Boolean",
     "RTime": "java.sql.Timestamp",
+    "RObject": "ome.model.IObject",
 }
 DEFAULT_ESCAPE = "\\"  # PostgreSQL's, where a query names none
 
@@ -210,7 +211,7 @@ def check_class(env: Environment, name: str, wanted: str | None) -> None:
     """
     given = env[RUN].rtypes.get(name)
     if wanted is not None and given is not None and given != wanted:
-        raise wrong_class(JAVA_CLASSES.get(given, given), JAVA_CLASSES.get(wanted, "IObject"))
+        raise wrong_class(JAVA_CLASSES.get(given, given), JAVA_CLASSES[wanted])
 
 
 def _scalar_side(term: Term, kind: Scalar, other: Term, other_kind: Scalar) -> Getter:

@@ -1,13 +1,7 @@
 """The engine: what the services ask.
 
-What comes back loaded
-----------------------
-Like OMERO, it loads what a query selects and what it fetches, and nothing else. Two things are
-loaded without being fetched, as OMERO's mapping (`omero-model`, `templates/object.vm`) says:
-
-- A reference to an abstract class (`Annotation`, `Shape`, `LightSource`, `Job` ...) is mapped as
-  `FetchType.EAGER`, so that the child of any annotation link is loaded with the link.
-- Lists of names and values, and quantities, are part of their row.
+Like OMERO, it loads what a query selects and what it fetches, and otherwise only what `loading.py`
+tells.
 
 Repeated rows
 -------------
@@ -77,7 +71,7 @@ class Engine:
             msg = f"Queries must return IObjects here; use projection for other values: {text}"
             raise api_usage(msg)
         rows: list[Row | None] = [one[0] for one in found]
-        load_whole(plan, (row for row in rows if row is not None))
+        load_whole(plan, (row for row in rows if row is not None), caller)
         builder = Builder(self._world, plan, caller)
         return [None if row is None else builder.object_of(row) for row in rows]
 
@@ -94,7 +88,8 @@ class Engine:
         plan = Plan()
         given = read_parameters(parameters, self._world)
         program, found = self._run(text, given, caller, plan)
-        load_whole(plan, (value for one in found for value in one if isinstance(value, Row)))
+        selected = (value for one in found for value in one if isinstance(value, Row))
+        load_whole(plan, selected, caller)
         return wrap_rows(program, found, Builder(self._world, plan, caller), caller)
 
     def rows(self, text: str, parameters: Mapping[str, Any], caller: Caller | None) -> list[Row]:

@@ -37,5 +37,5 @@ def could_not_execute(reason: str) -> Exception:
 
 def wrong_class(given: str, wanted: str) -> Exception:
     """Make the error of a parameter whose type is not that of its property."""
-    told = f"java.lang.{given} cannot be cast to java.lang.{wanted}"
+    told = f"{given} cannot be cast to {wanted}"
     return internal(f" Wrapped Exception: (java.lang.ClassCastException):\n{told}")

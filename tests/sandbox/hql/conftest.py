@@ -28,8 +28,9 @@ class Lab:
         self.world = World()
         with self.world.transaction():
             self.user = self.world.insert("Experimenter", omeName="ada", firstName="Ada")
-            self.group = self.world.insert("ExperimenterGroup", name="lab")
+            self.world.insert("ExperimenterGroup", name="system")
             self.world.insert("ExperimenterGroup", name="user")
+            self.group = self.world.insert("ExperimenterGroup", name="lab")
             self.world.set_details(self.group, permissions=level)
 
     def add(self, entity, *, owner=None, group=None, **values):
