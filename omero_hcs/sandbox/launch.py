@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 from omero_hcs.errors import InputError, SandboxError
 
@@ -32,8 +32,10 @@ PASSWORD_VARIABLE = "OMERO_HCS_SANDBOX_PASSWORD"  # noqa: S105  (the name of a v
 _MODULE = "omero_hcs.sandbox"
 _HUNG_SECONDS = 120.0
 """A server that says nothing for so long hangs; it is ready in about a second."""
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 60.0
+"""So long a server may take to end: it writes its snapshot, with all pixels."""
 _TAIL_BYTES = 4000
+_BAD_INPUT = 2  # the exit code of a server that was given what does not fit
 
 
 @dataclass(eq=False, kw_only=True)
@@ -75,8 +77,17 @@ class Sandbox:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End the server and remove its temporary folder; safe to call twice."""
-        self._end()
+        """End the server and remove its temporary folder; safe to call twice.
+
+        Raises
+        ------
+        SandboxError
+            If the server did not end well, such as with a snapshot that it could not write.
+        """
+        said = self._end()
+        if said:
+            msg = f"The sandbox server did not end well:\n{said}"
+            raise SandboxError(msg)
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +146,7 @@ def start(
     environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
     command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
     process = spawn(command, home, said, environment)
-    end = finalizer(process, home if data is None else None)
+    end = finalizer(process, said, home if data is None else None)
     try:
         ready = _wait_until_ready(process, said)
     except BaseException:
@@ -198,18 +209,18 @@ def spawn(
 
 
 def finalizer(
-    process: subprocess.Popen[str], folder: Path | None = None
+    process: subprocess.Popen[str], log: Path, folder: Path | None = None
 ) -> weakref.finalize[..., Any]:
     """Make what ends a process of `spawn`: when it is called, or at the latest when Python ends.
 
-    `folder` is removed with it.
+    `folder` is removed with it. Called, it gives the end of the log, if the process failed.
     """
-    return weakref.finalize(process, _end_process, process, folder, os.getpid())
+    return weakref.finalize(process, _end_process, process, log, folder, os.getpid())
 
 
-def _end_process(process: subprocess.Popen[str], folder: Path | None, owner: int) -> None:
+def _end_process(process: subprocess.Popen[str], log: Path, folder: Path | None, owner: int) -> str:
     if os.getpid() != owner:  # a fork of the owner that ends is no reason to
-        return
+        return ""
     process.terminate()
     try:
         process.wait(_GRACE_SECONDS)
@@ -218,11 +229,13 @@ def _end_process(process: subprocess.Popen[str], folder: Path | None, owner: int
         process.wait()
     with contextlib.suppress(ProcessLookupError):  # scripts that outlived the server
         os.killpg(process.pid, signal.SIGKILL)
+    said = tail(log) if process.returncode > 0 else ""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+    return said
 
 
 def drain(process: subprocess.Popen[str], log: Path) -> None:
@@ -270,15 +283,23 @@ def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> dict[str, An
     watchdog.start()
     line = process.stdout.readline()
     watchdog.cancel()
-    try:
-        said: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
-        process.kill()
-        process.wait()
-        msg = f"The sandbox server did not start (exit {process.returncode}):\n{tail(log)}"
-        raise SandboxError(msg) from None
+    if not line.startswith("{"):
+        _tell_why_it_ended(process, log)
     drain(process, log)
+    said: dict[str, Any] = json.loads(line)
     return said
+
+
+def _tell_why_it_ended(process: subprocess.Popen[str], log: Path) -> NoReturn:
+    try:
+        code = process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if code == _BAD_INPUT:
+        raise InputError(log.read_text(encoding="utf-8").strip())
+    msg = f"The sandbox server did not start (exit {code}):\n{tail(log)}"
+    raise SandboxError(msg)
 
 
 def _copy(pipe: IO[str] | None, log: Path) -> None:

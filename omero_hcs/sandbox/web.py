@@ -116,7 +116,7 @@ def start_web(sandbox: Sandbox, *, port: int = 0) -> Web:
         ]  # fmt: skip
         process = spawn(command, home, said, environment, [listener.fileno()])
     drain(process, said)
-    end = finalizer(process, home)
+    end = finalizer(process, said, home)
     try:
         _wait_until_ready(process, port, said)
     except BaseException:

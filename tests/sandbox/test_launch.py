@@ -156,7 +156,7 @@ def test_processes_that_it_started_end_with_it(tmp_path):
     )
     process = launch.spawn([sys.executable, "-c", code], tmp_path, tmp_path / "log", {})
     child = int(process.stdout.readline())
-    launch.finalizer(process)()
+    launch.finalizer(process, tmp_path / "log")()
     assert process.poll() is not None
     wait_until(lambda: is_gone(child))
 
@@ -169,8 +169,24 @@ def test_one_that_does_not_end_when_asked_is_killed(tmp_path, monkeypatch):
     )
     process = launch.spawn([sys.executable, "-c", code], tmp_path, tmp_path / "log", {})
     assert process.stdout.readline() == "deaf\n"
-    launch.finalizer(process)()
+    launch.finalizer(process, tmp_path / "log")()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_one_that_fails_at_its_end_is_told(tmp_path):
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit('no room'));"
+        " print('ready', flush=True); time.sleep(600)"
+    )
+    process = launch.spawn([sys.executable, "-c", code], tmp_path, tmp_path / "log", {})
+    assert process.stdout.readline() == "ready\n"
+    assert launch.finalizer(process, tmp_path / "log")() == "  no room"
+
+
+def test_a_snapshot_that_is_none_is_told_by_the_server(tmp_path):
+    (tmp_path / "snapshot").write_text("garbage")
+    with pytest.raises(InputError, match="snapshot"):
+        launch.start(snapshot=tmp_path / "snapshot")
 
 
 def test_many_words_of_a_server_do_not_stop_it(tmp_path):
@@ -181,4 +197,4 @@ def test_many_words_of_a_server_do_not_stop_it(tmp_path):
     launch.drain(process, log)
     assert process.wait(HUNG_SECONDS) == 0
     wait_until(lambda: log.read_text().endswith("done\n"))
-    launch.finalizer(process)()
+    launch.finalizer(process, tmp_path / "log")()

@@ -231,7 +231,7 @@ def test_people_see_the_plate_its_wells_and_its_images(site, browser, tmp_path):
         log_in(browser, site)
         look_at_the_plate(browser, site)
         look_at_a_well(browser, site)
-        look_at_an_image(browser, site)
+        look_at_an_image(browser)
         severe = [item for item in browser.get_log("browser") if item["level"] == "SEVERE"]
         assert severe == []
     requests = site.web.log.with_name("requests.log").read_text()
@@ -262,6 +262,11 @@ def look_at_a_well(driver, site):
     assert text_of(driver, "#tags_container a.tag_inner") == ["negative control"]
 
 
-def look_at_an_image(driver, site):
+def look_at_an_image(driver):
+    viewer = driver.find_element(By.ID, "open_full_viewer").get_attribute("href")
     driver.find_element(By.CSS_SELECTOR, "a[href='#preview_tab']").click()
-    wait_for(driver, lambda d: is_drawn(d, "#preview_tab #viewport-img, #preview_tab img.weblitz"))
+    wait_for(driver, lambda d: is_drawn(d, "#preview_tab #viewport-img"))
+    driver.get(viewer)
+    wait_for(driver, lambda d: is_drawn(d, "#viewport-img"))
+    for channel in ("DAPI", "FITC", "TRITC"):
+        assert channel in driver.find_element(By.TAG_NAME, "body").text
