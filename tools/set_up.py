@@ -13,12 +13,15 @@ import configparser
 import fcntl
 import hashlib
 import json
-import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import debian
+import zeroc_ice
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -53,6 +56,9 @@ def set_up(wanted: dict[str, str], found: dict[str, str]) -> int:
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
         print(f"Set-up failed at: {command}\nThe reason is above; run make again after mending it.")
+        return 1
+    except zeroc_ice.NotAvailableError as error:
+        print(f"Set-up failed: {error}\nRun make again after mending it.")
         return 1
     STAMP.write_text(json.dumps(wanted), encoding="utf-8")
     return 0
@@ -98,6 +104,7 @@ def remake() -> None:
     if VENV.exists():
         shutil.rmtree(VENV)
     make_empty()
+    zeroc_ice.install(VENV / "bin" / "python")
     install(f"{ROOT}[{EXTRAS}]")
     print(f"Set-up: done in {(time.monotonic() - started) / 60:.1f} minutes.")
 
@@ -108,11 +115,8 @@ def make_empty() -> None:
     if subprocess.run(command, capture_output=True, check=False).returncode == 0:
         return
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"Set-up: installing Debian's {package} ...")
-        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
-        run("apt-get", "update", "-qq", **quiet)
-        run("apt-get", "install", "-qq", "-y", "--no-install-recommends", package, **quiet)
+    if debian.may_install():
+        debian.install(package)
     else:
         print(f"If Python's venv is what is missing, install it: sudo apt-get install {package}")
     shutil.rmtree(VENV, ignore_errors=True)
@@ -133,9 +137,9 @@ def install(*what: str) -> None:
     run(*PIP, *options, *pins, "--editable", project)
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> None:
+def run(*command: str) -> None:
     """Run a command; what it says goes to the terminal."""
-    subprocess.run(command, check=True, cwd=ROOT, env=env)
+    subprocess.run(command, check=True, cwd=ROOT)
 
 
 def accept(wanted: dict[str, str]) -> int:
@@ -153,4 +157,5 @@ def accept(wanted: dict[str, str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Set-up: ended."))  # having tidied up
     sys.exit(main())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "set_up.py"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SETUP = """
 [metadata]
 version = 1.0.0
@@ -19,13 +19,15 @@ install_requires =
 dev =
     pytest>=8.2
 """
+REASON = "There is no compiler."
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, monkeypatch):
     """A project of its own, with the tool in it."""
+    monkeypatch.syspath_prepend(str(TOOLS))
     (tmp_path / "tools").mkdir()
-    shutil.copy(TOOL, tmp_path / "tools")
+    shutil.copy(TOOLS / "set_up.py", tmp_path / "tools")
     (tmp_path / "setup.cfg").write_text(SETUP)
     (tmp_path / "constraints.txt").write_text("click==8.1.7\n")
     spec = importlib.util.spec_from_file_location("set_up", tmp_path / "tools" / "set_up.py")
@@ -91,3 +93,34 @@ def test_a_right_environment_is_left_alone(project, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["set_up.py"])
     assert project.main() == 0
     assert capsys.readouterr().out == ""
+
+
+def steps(project, monkeypatch, *, zeroc_ice):
+    """What making the environment does, instead of doing it."""
+    done = []
+    monkeypatch.setattr("sys.argv", ["set_up.py"])
+    monkeypatch.setattr(project, "make_empty", project.VENV.mkdir)
+    monkeypatch.setattr(project.zeroc_ice, "install", zeroc_ice(done))
+    monkeypatch.setattr(project, "install", lambda *what: done.append(what[-1]))
+    return done
+
+
+def test_zeroc_ice_is_there_before_pip_would_look_for_it(project, monkeypatch):
+    done = steps(project, monkeypatch, zeroc_ice=lambda done: done.append)
+    assert project.main() == 0
+    assert done == [
+        project.VENV / "bin" / "python",
+        f"{project.ROOT}[all,omero,sandbox,web,docs,dev]",
+    ]
+    assert json.loads(project.STAMP.read_text()) == project.wanted_stamp()
+
+
+def test_without_zeroc_ice_the_set_up_ends_with_its_reason(project, monkeypatch, capsys):
+    def nowhere(python):
+        raise project.zeroc_ice.NotAvailableError(REASON)
+
+    done = steps(project, monkeypatch, zeroc_ice=lambda _: nowhere)
+    assert project.main() == 1
+    assert done == []
+    assert not project.STAMP.exists()
+    assert f"Set-up failed: {REASON}" in capsys.readouterr().out
