@@ -16,8 +16,9 @@ from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.conditions import security, validation
-from omero_hcs.sandbox.objects.delete import DeletionPlan, Options
-from omero_hcs.sandbox.objects.delete_rules import TARGETS
+from omero_hcs.sandbox.objects.delete import DeletionPlan
+from omero_hcs.sandbox.objects.graph import Options
+from omero_hcs.sandbox.objects.graph_rules import DELETE_TARGETS
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 
@@ -76,10 +77,10 @@ def delete_graph(
         verdict_of(request), known_names(request, request.typesToIgnore), frozenset(stop_at)
     )
     plan = DeletionPlan(server.world, caller, options)
-    plan.delete(targets(server.world, request, caller, TARGETS))
+    plan.add(targets(server.world, request, caller, DELETE_TARGETS))
     if not stop_at:
         with reporting(request):
             plan.check()
     if not request.dryRun:
         plan.carry_out()
-    return plan.deleted
+    return plan.taken

@@ -12,7 +12,7 @@ from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
 from omero_hcs.sandbox.model.schema import SCHEMA, entity_name
 from omero_hcs.sandbox.objects.caller import Caller
-from omero_hcs.sandbox.objects.delete import GraphFaultError, Verdict
+from omero_hcs.sandbox.objects.graph import GraphFaultError, Verdict
 from omero_hcs.sandbox.objects.row import Row
 
 if TYPE_CHECKING:

@@ -82,15 +82,16 @@ class IMetadata(Service):
             raise api_usage(msg)
         kinds = {entity_name(told) for told in annotationTypes}
         with self.reading(current) as caller:
-            fetch, found = Fetch(self.world, caller), {}
+            fetch = Fetch(self.world, caller)
+            found: dict[int, list[Row]] = {}
             for root in self._readable(name, rootIds, caller):
-                annotations = self._annotations_of(root, caller)
-                found[root.id] = [
-                    one
-                    for one in annotations
-                    if (not kinds or one.entity.name in kinds) and is_by(one, annotatorIds)
-                ]
-                fetch.load(found[root.id], *ANNOTATION, "details.updateEvent")
+                linked = self._annotations_of(root, caller)
+                annotations = [one for one in linked if is_by(one, annotatorIds)]
+                if annotations or not annotatorIds:
+                    found[root.id] = [
+                        one for one in annotations if not kinds or one.entity.name in kinds
+                    ]
+                    fetch.load(found[root.id], *ANNOTATION)
             return self._given(found, fetch, caller)
 
     def _readable(self, name: str, ids: Iterable[int], caller: Caller) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What else goes when an object is deleted: OMERO's rules for `Delete2`, as tables.
+"""What else goes when an object is deleted, moved or given: OMERO's rules, as tables.
 
 Every rule is about one kind of reference, `Entity.field` (inherited by the entity's descendants):
 
@@ -116,7 +116,7 @@ DEPENDENT_ANNOTATIONS = frozenset(
 )
 REGARDLESS_OF_RIGHTS = frozenset(("BasicAnnotation", "CommentAnnotation"))
 
-TARGETS = _names(
+DELETE_TARGETS = _names(
     "AffineTransform Annotation Channel Dataset DatasetImageLink DetectorSettings Experiment "
     "ExternalInfo Fileset FilesetJobLink FilterSetEmissionFilterLink FilterSetExcitationFilterLink "
     "Folder FolderImageLink FolderRoiLink GroupExperimenterMap Image ImagingEnvironment Instrument "
@@ -126,6 +126,15 @@ TARGETS = _names(
     "ProjectDatasetLink ProjectionDef Reagent RenderingDef Roi Screen ScreenPlateLink Shape "
     "ShareMember StageLabel StatsInfo Thumbnail TransmittanceRange Well WellReagentLink "
     "WellSample"
+)
+
+CHGRP_TARGETS = _names(
+    "Annotation Dataset Experiment Fileset Folder Image Instrument Job Link OriginalFile Plate "
+    "Project RenderingDef Roi Screen Thumbnail"
+)
+CHOWN_TARGETS = CHGRP_TARGETS | _names(
+    "DatasetImageLink FolderImageLink FolderRoiLink JobOriginalFileLink ProjectDatasetLink Reagent "
+    "ScreenPlateLink WellReagentLink"
 )
 
 
