@@ -118,14 +118,11 @@ def compile_comparison(node: s.Comparison, scope: Scope) -> Term:
     first, second = comparable(left, right)
     term = derived(strict(COMPARISONS[node.operator], first, second), BOOL, left, right)
     if node.operator == "=":
-        term.lookups = (*_lookup(left, right), *_lookup(right, left))
+        term.lookups = (
+            *lookup(left, lambda env: (second(env),), right),
+            *lookup(right, lambda env: (first(env),), left),
+        )
     return term
-
-
-def _lookup(looked_for: Term, given: Term) -> tuple[Lookup, ...]:
-    """Make what an equality says about a row: that it is the given one."""
-    get = given.get
-    return lookup(looked_for, lambda env: (get(env),), given)
 
 
 def lookup(

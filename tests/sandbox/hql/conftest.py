@@ -27,6 +27,8 @@ class Lab:
     def __init__(self, level="rwra--"):
         self.world = World()
         with self.world.transaction():
+            self.world.insert("Experimenter", omeName="root")
+            self.world.insert("Experimenter", omeName="guest")
             self.user = self.world.insert("Experimenter", omeName="ada", firstName="Ada")
             self.world.insert("ExperimenterGroup", name="system")
             self.world.insert("ExperimenterGroup", name="user")
@@ -92,7 +94,7 @@ def _value(slice_type):
     return getattr(omero.model, f"{short}I")(1.5, unit)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_lab():
     """Makes labs: for property tests, which need a new one each time."""
     return Lab
