@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken, v_args
@@ -15,7 +15,6 @@ LARGEST_INT = 2**31 - 1
 OPERATORS = {"<>": "!=", "^=": "!="}
 
 
-@lru_cache(2000)
 def parse(text: str) -> s.Query:
     """Parse a query.
 

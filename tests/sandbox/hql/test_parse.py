@@ -105,8 +105,3 @@ def test_every_negated_condition_is_the_negation_of_the_condition():
         ("i member of d.images", "i not member of d.images"),
     ):
         assert where(negated) == s.Not(where(plain))
-
-
-def test_a_query_is_parsed_once():
-    text = "select i from Image i where i.id = 4711"
-    assert parse(text) is parse(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from omero_hcs.sandbox.hql.engine import compiled
 from omero_hcs.sandbox.ice.record import omero, rtypes
 
 ParametersI = omero.sys.ParametersI
@@ -158,3 +159,8 @@ def test_our_own_services_get_rows_and_give_plain_values(lab, engine, image):
         None,
     )
     assert [row.entity.name for row in rows] == ["Pixels"]
+
+
+def test_a_query_is_compiled_once():
+    text = "select i from Image i where i.id = 4711"
+    assert compiled(text) is compiled(text)
