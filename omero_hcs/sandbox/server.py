@@ -93,6 +93,7 @@ class Server:
             restore_state(self, snapshot, password)
         else:
             make_first_rows(self.world, self.accounts, password)
+        self.scripts.refresh()
         self.endpoint: Endpoint = open_endpoint(data, port=port, plain_port=plain_port)
         self._stopped = threading.Event()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,13 +136,19 @@ class _OwnProcessor:
         self._client = omero.client([f"--Ice.Default.Router={router}"])
         self._client.setAgent("OMERO.processor")
         self._client.joinSession(self._session.uuid)
-        self._processor = lazy.load("omero.processor:usermode_processor")(
-            self._client,
-            serverid="Processor-0",
-            cfg=str(configuration),
+        ended = threading.Event()
+        context = omero.util.ServerContext("Processor-0", self._client.ic, ended)
+        category = self._client.getCategory()
+        self._processor = lazy.load("omero_hcs.sandbox.scripts.watched:WatchedProcessor")(
+            context,
+            use_session=self._client.sf,
             accepts_list=[],  # official scripts only
+            cfg=str(configuration),
             omero_home=lazy.load("omero_ext.path:path")(str(home)),
+            category=category,
         )
+        identity = Ice.Identity(f"Processor-{uuid.uuid4()}", category)
+        context.add_servant(self._client.adapter, self._processor, identity)
 
     def stop(self) -> None:
         self._processor.cleanup()

@@ -63,6 +63,8 @@ class ScriptProcess(Service):
     def close(self, detach: bool, current: Any) -> None:  # type: ignore[override]
         self._run.is_detached = detach
         self._run.stop()
+        if self._run.stop in self.session.at_end:
+            self.session.at_end.remove(self._run.stop)
         self.server.forget(self)
 
 

@@ -73,6 +73,12 @@ class SharedResources(Service):
             msg = "file must be a managed instance."
             raise validation(msg)
         with self.reading(current) as caller:
+            if self.world.get("OriginalFile", file.id.val) is None:
+                msg = (
+                    f"The requested object (ome.model.core.OriginalFile,{file.id.val}) is not "
+                    "available.\nPlease use IQuery.find to determine existence.\n"
+                )
+                raise validation(msg)
             row = self.row("OriginalFile", file.id.val, caller)
         return self._open(row, current)
 

@@ -25,6 +25,7 @@ from omero_hcs.sandbox.services.base import Service
 from omero_hcs.sandbox.services.processes import ScriptProcess
 
 LOG = logging.getLogger("omero_hcs.sandbox")
+NO_ADMINISTRATOR = "User is not an administrator"
 RUN_SECONDS = 5  # how long to look for a processor, unless the client says
 
 
@@ -98,8 +99,9 @@ class IScript(Service):
 
     def uploadOfficialScript(self, path: str, text: str, current: Any) -> int:
         with self.writing(current) as caller:
-            if not caller.is_admin:
-                msg = "User is not an administrator"
+            if not caller.has("WriteScriptRepo"):
+                is_admin = caller.is_admin
+                msg = "No permission to upload script" if is_admin else NO_ADMINISTRATOR
                 raise security(msg)
             self.server.scripts.refresh()
             if self.server.scripts.find(path) is not None:
@@ -135,7 +137,7 @@ class IScript(Service):
                 msg = f"No script with id {script_id} on server."
                 raise api_usage(msg)
             if not caller.rights(script).delete:
-                msg = f"Cannot delete script {script_id}: it belongs to somebody else"
+                msg = f"No permission to delete script with id {script_id}"
                 raise security(msg)
         request = omero.cmd.Delete2(targetObjects={"OriginalFile": [script_id]})
         handle = self.server.submit(self.session, request, current)
