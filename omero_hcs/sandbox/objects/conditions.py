@@ -27,6 +27,16 @@ def group_security(message: str) -> Exception:
     return _condition(omero.GroupSecurityViolation, message)
 
 
+def read_only_group(message: str) -> Exception:
+    """Make the error of somebody who links to what only its owner should see."""
+    return _condition(omero.ReadOnlyGroupSecurityViolation, message)
+
+
+def permission_mismatch(message: str) -> Exception:
+    """Make the error of permissions that are not those of the group."""
+    return _condition(omero.PermissionMismatchGroupSecurityViolation, message)
+
+
 def stale(message: str) -> Exception:
     """Make the error of a change to a copy that is older than the object."""
     return _condition(omero.OptimisticLockException, message)
