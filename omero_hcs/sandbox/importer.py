@@ -47,7 +47,7 @@ PIXEL_TYPES = MappingProxyType(
 _IMAGES_A_BATCH = 96
 _BYPASS_ORIGINAL_FILE = True
 _SAMPLES = 20_000
-_LOW, _HIGH = 1.0, 99.8
+_LOW, _HIGH = 1.0, 99.5
 """Percentiles of a field between which it is shown."""
 
 
@@ -85,7 +85,7 @@ def import_plate(
     """Make a screen, a plate with its wells and images, and send all pixels.
 
     Images are shown in their channels' colours, each channel from its median field's 1st to its
-    99.8th percentile, so that fields of a plate can be compared by eye.
+    99.5th percentile, so that fields of a plate can be compared by eye.
 
     Parameters
     ----------
@@ -280,7 +280,8 @@ def _show_alike(
     # OMERO, too, shows the first three channels of an image that nobody has looked at.
     active = [number if number <= 3 else -number for number in range(1, len(channels) + 1)]
     image = conn.getObject("Image", images[0])
-    ranges = [[low, max(high, low + 1)] for low, high in windows]
+    whole = not first.image.dtype.startswith("float")
+    ranges = [_range(low, high, whole=whole) for low, high in windows]
     colors = [channel.color for channel in channels]
     image.set_active_channels(active, ranges, colors, set_inactive=True)
     if len(channels) > 1:
@@ -290,3 +291,10 @@ def _show_alike(
     image.saveDefaults()
     source = image.getPrimaryPixels().getId()
     conn.getRenderingSettingsService().applySettingsToSet(source, "Plate", [plate])
+
+
+def _range(low: float, high: float, *, whole: bool) -> list[float]:
+    """Where a channel begins and ends: whole numbers for whole pixels, and never the same."""
+    if whole:
+        low, high = float(round(low)), float(round(high))
+    return [low, max(high, low + 1.0)]

@@ -12,6 +12,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ def start_web(sandbox: Sandbox, *, port: int = 0) -> Web:
         If OMERO.web did not start; the message has the end of its log.
     """
     check_port(port, "--web-port")
-    home = sandbox.home / "web"
+    home = Path(tempfile.mkdtemp(prefix="web-", dir=sandbox.home))
     logs = home / "var" / "log"
     said = logs / "process.log"
     with socket.create_server((HOST, port)) as listener:

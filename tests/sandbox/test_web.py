@@ -29,6 +29,7 @@ PASSWORD = "open-sesame"  # noqa: S105
 HUNG_SECONDS = 60
 WELLS = 24
 FIELDS = 2
+HEADING = (By.CSS_SELECTOR, "#general_tab .data_heading h1")
 
 
 @pytest.fixture(scope="module")
@@ -215,10 +216,27 @@ def log_in(driver, site):
     wait_for(driver, seen.presence_of_element_located((By.CSS_SELECTOR, "#dataTree li")))
 
 
-def is_drawn(driver, selector):
-    """Whether all pictures of a selector are there; a condition to wait for, or to check."""
-    pictures = driver.find_elements(By.CSS_SELECTOR, selector)
-    return pictures if all(int(one.get_property("naturalWidth")) for one in pictures) else []
+BRIGHTNESS = """
+return Array.from(document.querySelectorAll(arguments[0]), picture => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+  if (!picture.complete || canvas.width < 48) { return 0; }
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const bytes = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  return bytes.reduce((sum, value) => sum + value, 0) / bytes.length - 255 / 4;
+});
+"""
+
+
+def are_drawn(count, selector):
+    """A condition to wait for: so many pictures are there, and none of them is black."""
+
+    def check(driver):
+        found = driver.execute_script(BRIGHTNESS, selector)
+        return len(found) == count and min(found) > 5
+
+    return check
 
 
 def text_of(driver, selector):
@@ -241,17 +259,17 @@ def test_people_see_the_plate_its_wells_and_its_images(site, browser, tmp_path):
 
 def look_at_the_plate(driver, site):
     driver.get(f"{site.web.url}webclient/?show=plate-{site.demo.plate}")
-    chosen = (By.CSS_SELECTOR, "#dataTree a.jstree-clicked")
+    chosen = (By.CSS_SELECTOR, "#dataTree .jstree-clicked")
     wait_for(driver, seen.text_to_be_present_in_element(chosen, site.demo.plate_name))
     assert "Demo screen" in driver.find_element(By.ID, "dataTree").text
-    wait_for(driver, lambda d: len(is_drawn(d, "#spw td.well img")) == WELLS)
+    wait_for(driver, are_drawn(WELLS, "#spw td.well img"))
+    wait_for(driver, seen.text_to_be_present_in_element(HEADING, site.demo.plate_name))
 
 
 def look_at_a_well(driver, site):
     control = site.source.plate.wells[0]
     driver.find_element(By.CSS_SELECTOR, "#spw td.well img").click()
-    heading = (By.CSS_SELECTOR, "#general_tab .data_heading h1")
-    wait_for(driver, seen.text_to_be_present_in_element(heading, "A1"))
+    wait_for(driver, seen.text_to_be_present_in_element(HEADING, "A1"))
     for name in ("tags", "keyvaluepairs"):
         driver.find_element(By.CSS_SELECTOR, f"#general_tab h1[data-name={name}]").click()
     pairs = (By.CSS_SELECTOR, "#general_tab table.keyValueTable tbody tr")
@@ -265,8 +283,8 @@ def look_at_a_well(driver, site):
 def look_at_an_image(driver):
     viewer = driver.find_element(By.ID, "open_full_viewer").get_attribute("href")
     driver.find_element(By.CSS_SELECTOR, "a[href='#preview_tab']").click()
-    wait_for(driver, lambda d: is_drawn(d, "#preview_tab #viewport-img"))
+    wait_for(driver, are_drawn(1, "#preview_tab #viewport-img"))
     driver.get(viewer)
-    wait_for(driver, lambda d: is_drawn(d, "#viewport-img"))
+    wait_for(driver, are_drawn(1, "#weblitz-viewport-img"))
     for channel in ("DAPI", "FITC", "TRITC"):
         assert channel in driver.find_element(By.TAG_NAME, "body").text
