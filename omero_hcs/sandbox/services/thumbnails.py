@@ -130,20 +130,20 @@ class ThumbnailStore(Service):
         return self._kept(*_fitting(self._asked, _side(size, "sizeX")), current)
 
     def getThumbnailDirect(self, sizeX: Any, sizeY: Any, current: Any) -> bytes:
-        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"))
+        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"), current)
 
     def getThumbnailByLongestSideDirect(self, size: Any, current: Any) -> bytes:
-        return self._direct(*_fitting(self._asked, _side(size, "sizeX")))
+        return self._direct(*_fitting(self._asked, _side(size, "sizeX")), current)
 
     def getThumbnailForSectionDirect(
         self, theZ: int, theT: int, sizeX: Any, sizeY: Any, current: Any
     ) -> bytes:
-        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"), theZ, theT)
+        return self._direct(_side(sizeX, "sizeX"), _side(sizeY, "sizeY"), current, theZ, theT)
 
     def getThumbnailForSectionByLongestSideDirect(
         self, theZ: int, theT: int, size: Any, current: Any
     ) -> bytes:
-        return self._direct(*_fitting(self._asked, _side(size, "sizeX")), theZ, theT)
+        return self._direct(*_fitting(self._asked, _side(size, "sizeX")), current, theZ, theT)
 
     def createThumbnail(self, sizeX: Any, sizeY: Any, current: Any) -> None:
         self.getThumbnail(sizeX, sizeY, current)
@@ -155,21 +155,34 @@ class ThumbnailStore(Service):
         width, height = _side(sizeX, "sizeX"), _side(sizeY, "sizeY")
         pixels = self._asked
         with self.reading(current) as caller:
-            known = self._thumbnail(pixels, width, height, caller)
-            return known is not None and not self._is_old(known)
+            return self._is_noted(pixels, self._stored, (width, height), caller)
 
     def _kept(self, width: int, height: int, current: Any) -> bytes:
-        made = self._direct(width, height)
+        made = self._direct(width, height, current)
         if not self._in_progress:
-            with self.writing(current) as caller:
-                self._note(self._asked, self._stored, (width, height), caller)
+            pixels, stored, size = self._asked, self._stored, (width, height)
+            with self.reading(current) as caller:
+                noted = self._is_noted(pixels, stored, size, caller)
+            if not noted:
+                with self.writing(current) as caller:
+                    self._note(pixels, stored, size, caller)
         return made
 
-    def _direct(self, width: int, height: int, z: int | None = None, t: int | None = None) -> bytes:
+    def _direct(
+        self,
+        width: int,
+        height: int,
+        current: Any,
+        z: int | None = None,
+        t: int | None = None,
+    ) -> bytes:
         pixels, stored = self._asked, self._stored
         if self._in_progress:
             return picture.clock(width, height)
         if stored is None:
+            with self.reading(current) as caller:
+                if is_closed(pixels, caller):
+                    raise self._not_viewed(pixels)
             msg = (
                 "Fatal error retrieving rendering settings or settings not loaded for Pixels set "
                 f"id:{pixels.id}"
@@ -207,10 +220,10 @@ class ThumbnailStore(Service):
         found: dict[int, bytes] = {}
         for row_id in dict.fromkeys(ids):
             try:
-                with self.writing(current) as caller:
+                with self.reading(current) as caller:
                     pixels = self._pixels(row_id, caller)
                     size = size_of(pixels)
-                    settings = self._prepare(pixels, size, caller)
+                settings = self._prepare(pixels, size, current)
                 if settings is None:
                     found[row_id] = picture.clock(*size)
                 else:
@@ -221,23 +234,37 @@ class ThumbnailStore(Service):
                 found[row_id] = b""
         return found
 
-    def _prepare(self, pixels: Row, size: tuple[int, int], caller: Caller) -> Settings | None:
-        planes = Planes(self.server.files.pixels(pixels), pixels)
-        if not planes.is_written:
+    def _prepare(self, pixels: Row, size: tuple[int, int], current: Any) -> Settings | None:
+        if not Planes(self.server.files.pixels(pixels), pixels).is_written:
             return None
-        stored = settings_for(self.world, pixels, caller)
-        if stored is None:
-            settings = default_settings(self.world, pixels)
-            stored = create_settings(self.world, pixels, settings, caller)
-        self._note(pixels, stored, size, caller)
-        return read_settings(self.world, stored)
+        with self.reading(current) as caller:  # an event for each look would be too many
+            stored = settings_for(self.world, pixels, caller)
+            if stored is not None and self._is_noted(pixels, stored, size, caller):
+                return read_settings(self.world, stored)
+        with self.writing(current) as caller:
+            if stored is None:
+                if is_closed(pixels, caller):
+                    raise self._not_viewed(pixels)
+                settings = default_settings(self.world, pixels)
+                stored = create_settings(self.world, pixels, settings, caller)
+            self._note(pixels, stored, size, caller)
+            return read_settings(self.world, stored)
+
+    @staticmethod
+    def _not_viewed(pixels: Row) -> Exception:
+        owner = pixels.details.owner
+        msg = (
+            f"The owner id:{'?' if owner is None else owner.id} has not viewed the Pixels set "
+            f"id:{pixels.id}, rendering settings are missing."
+        )
+        return resource(msg)
 
     # -- what OMERO remembers of them
 
     def _note(self, pixels: Row, stored: Row | None, size: tuple[int, int], caller: Caller) -> None:
-        known = self._thumbnail(pixels, *size, caller)
+        known = self._thumbnail(pixels, size, caller)
         if known is not None:
-            if self._is_old(known) and caller.rights(known).edit:
+            if _is_old(known, stored):
                 self.world.touch(known, caller.event)
         elif caller.rights(pixels).annotate:
             made = self.world.insert(
@@ -251,18 +278,24 @@ class ThumbnailStore(Service):
                 update_event=caller.event,
             )
 
-    def _thumbnail(self, pixels: Row, width: int, height: int, caller: Caller) -> Row | None:
+    def _is_noted(
+        self, pixels: Row, stored: Row | None, size: tuple[int, int], caller: Caller
+    ) -> bool:
+        known = self._thumbnail(pixels, size, caller)
+        return known is not None and not _is_old(known, stored)
+
+    def _thumbnail(self, pixels: Row, size: tuple[int, int], caller: Caller) -> Row | None:
         for row in self.world.references(pixels, "Thumbnail", "pixels"):
-            size = row.values["sizeX"], row.values["sizeY"]
-            if row.details.owner is caller.user and size == (width, height):
+            same = (row.values["sizeX"], row.values["sizeY"]) == size
+            if same and row.details.owner is caller.user:
                 return row
         return None
 
-    def _is_old(self, thumbnail: Row) -> bool:
-        if self._stored is None:
-            return False
-        made, changed = thumbnail.details.update_event, self._stored.details.update_event
-        return made is None or (changed is not None and changed.id > made.id)
+
+def _is_old(thumbnail: Row, stored: Row | None) -> bool:
+    made = thumbnail.details.update_event
+    changed = None if stored is None else stored.details.update_event
+    return made is None or (changed is not None and changed.id > made.id)
 
 
 def is_closed(pixels: Row, caller: Caller) -> bool:
