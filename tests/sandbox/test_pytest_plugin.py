@@ -47,10 +47,12 @@ def test_the_fixtures_work_against_a_given_server_and_leave_nothing_there(
     pytester, with_server, omero_server, omero_root
 ):
     pytester.makepyfile(USES)
-    run(pytester).assert_outcomes(passed=8)
+    result = run(pytester)
+    result.assert_outcomes(passed=8)
     made = (pytester.path / "made").read_text()
-    if omero_server.is_sandbox:  # a real server may keep a user, without a password
-        assert omero_root.getQueryService().findByString("Experimenter", "omeName", made) is None
+    # A server keeps whoever has logged in, without a password; then the plugin says so.
+    kept = omero_root.getQueryService().findByString("Experimenter", "omeName", made)
+    assert kept is None or made in result.stdout.str()
 
 
 def test_the_plugin_is_opt_in(pytester):

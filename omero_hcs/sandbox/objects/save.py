@@ -7,24 +7,18 @@ alone. What a rule forbids ends the transaction, and nothing of the graph is kep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.model.schema import Entity, Field, Kind, entity_of
-from omero_hcs.sandbox.objects.caller import USER_GROUP_ID, Caller
-from omero_hcs.sandbox.objects.conditions import (
-    api_usage,
-    group_security,
-    security,
-    stale,
-    validation,
-)
+from omero_hcs.sandbox.objects.caller import SYSTEM_GROUP_ID, Caller
+from omero_hcs.sandbox.objects.conditions import api_usage, security, stale, validation
 from omero_hcs.sandbox.objects.load import Plan
+from omero_hcs.sandbox.objects.ownership import Ownership, linked, named
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 
-# To make these beside another user's object is to annotate it; anything else is to link to it.
-ANNOTATING = ("Annotation", "Roi", "Shape", "RenderingDef", "Thumbnail", "ChannelBinding")
 # Filled by the server where the client sends nothing.
 SERVER_FILLS = {("Pixels", "sha1"): "Pending...", ("MapAnnotation", "mapValue"): None}
 
@@ -34,23 +28,42 @@ class Merger:
 
     def __init__(self, world: World, caller: Caller) -> None:
         self._world, self._caller = world, caller
+        self._ownership = Ownership(world, caller)
         self._rows: dict[int, Row] = {}  # by identity of the client's object
         self._loaded: list[tuple[Row, Any]] = []
-        self._new: dict[Row, None] = {}
+        self._new: dict[Row, Any] = {}  # with the client's details
+        self._changed: dict[Row, Any] = {}
+        self._owned: set[Row] = set()
 
     def merge_all(self, objects: Sequence[Any]) -> list[Row]:
-        """Merge the objects, then look whether what is new keeps the rules.
+        """Merge the objects, then look whether what is new or changed keeps the rules.
 
         Raises
         ------
-        omero.ValidationException, omero.SecurityViolation, omero.OptimisticLockException
+        omero.ApiUsageException, omero.ValidationException, omero.SecurityViolation,
+        omero.OptimisticLockException
         """
+        if any(one is None for one in objects):
+            msg = "Argument to save cannot be null."
+            raise api_usage(msg)
         rows = [self._merge(one) for one in objects]
         for row in self._new:
-            self._settle(row)
+            self._own(row)
         for row in self._new:
-            self._check_links(row)
+            self._settle(row)
+        for row, told in self._changed.items():
+            self._ownership.check_change(row, told)
+            self._world.touch(row, self._caller.event)
         return rows
+
+    def _own(self, row: Row) -> None:
+        if row in self._owned:
+            return
+        self._owned.add(row)
+        for other in linked(row):
+            if other in self._new:
+                self._own(other)
+        self._ownership.own(row, self._new[row])
 
     def plan(self) -> Plan:
         """Say what the client gets back: as much as he sent, no more."""
@@ -69,91 +82,57 @@ class Merger:
         known = self._rows.get(id(sent))
         if known is not None:
             return known
-        entity = entity_of(sent)
-        row_id = None if sent._id is None else sent._id.val
-        if not sent._loaded:
-            row = self._rows[id(sent)] = self._existing(entity, row_id)
+        row = self._find(sent)
+        if row is not None and (sent._id is None or not sent._loaded):
+            self._rows[id(sent)] = row  # only pointed at, or an enumeration's value
             return row
-        if entity.is_enum and row_id is None:
-            row = self._rows[id(sent)] = self._enumeration(entity, sent)
-            return row
-        row = self._insert(entity) if row_id is None else self._existing(entity, row_id)
-        self._rows[id(sent)] = row
-        self._loaded.append((row, sent))
-        if row in self._new:
-            self._own(row, sent._details)
+        if row is None:
+            row = self._world.insert(entity_of(sent).name)
+            self._new[row] = sent._details
         else:
             self._check_version(row, sent)
+        self._rows[id(sent)] = row
+        self._loaded.append((row, sent))
         self._copy(row, sent)
         self._adopt_members(row, sent)
         return row
 
-    def _existing(self, entity: Entity, row_id: int | None) -> Row:
-        row = None if row_id is None else self._world.get(entity.name, row_id)
-        if row is None:
-            msg = f"No row with the given identifier exists: [ome.model.{entity.name}#{row_id}]"
+    def _find(self, sent: Any) -> Row | None:
+        """Find the row that a client's object stands for; None for a new one."""
+        entity = entity_of(sent)
+        if sent._id is not None:
+            return self._existing(entity, sent._id.val, is_loaded=sent._loaded)
+        if not sent._loaded:
+            msg = f"An unloaded {entity.name} has no id: there is nothing that it points at."
             raise validation(msg)
-        if not self._caller_sees(row):
-            msg = f"Cannot read ome.model.{entity.name}:Id_{row_id}"
-            raise security(msg)
-        return row
+        if entity.is_enum and sent._value is not None:
+            return self._world.find(entity.name, value=sent._value.val)
+        return None
 
-    def _caller_sees(self, row: Row) -> bool:
-        # A call may name one group and point at what lies in another of the caller's: that is
-        # refused for its group later, with a better reason than "does not exist".
-        group = row.details.group
-        everywhere = self._caller.in_all_groups()
-        return group is None or everywhere.can_read(row)
-
-    def _enumeration(self, entity: Entity, sent: Any) -> Row:
-        value = None if sent._value is None else sent._value.val
-        row = self._world.find(entity.name, value=value)
+    def _existing(self, entity: Entity, row_id: int, *, is_loaded: bool) -> Row:
+        row = self._world.get(entity.name, row_id)
+        if row is None and is_loaded:
+            msg = f"object no longer exists in database: {entity.name}:{row_id}"
+            raise validation(msg)
         if row is None:
-            msg = f"An ome.model.enums.{entity.name} was not found with the value: {value}"
-            raise api_usage(msg)
-        return row
-
-    def _insert(self, entity: Entity) -> Row:
-        if entity.is_global and not (entity.is_enum and self._caller.is_admin):
-            msg = (
-                f"ome.model.meta.{entity.name} is a System-type, "
-                "and may only be created through privileged APIs."
-            )
+            msg = f"No row with the given identifier exists: [{java_name(entity)}#{row_id}]"
+            raise validation(msg)
+        if not self._can_load(row):
+            msg = f"Cannot read {named(row)}"
             raise security(msg)
-        row = self._world.insert(entity.name)
-        self._new[row] = None
         return row
 
-    def _own(self, row: Row, details: Any) -> None:
-        caller = self._caller
-        owner, group = caller.user, caller.group
-        if details is not None and details._group is not None and details._group._id is not None:
-            group = self._world.get("ExperimenterGroup", details._group._id.val)
-            if not caller.is_admin and group not in caller.groups:
-                msg = (
-                    f"Not authorized to set the ExperimenterGroup for {row.entity.name} to {group}"
-                )
-                raise security(msg)
-        if details is not None and details._owner is not None and details._owner._id is not None:
-            told = self._world.get("Experimenter", details._owner._id.val)
-            if told is not owner and not caller.supervises(group):
-                msg = f"You are not authorized to set the Experimenter for {row.entity.name}"
-                raise security(msg)
-            owner = told or owner
-        self._world.set_details(
-            row,
-            owner=owner,
-            group=group,
-            creation_event=caller.event,
-            update_event=caller.event,
-        )
+    def _can_load(self, row: Row) -> bool:
+        group = row.details.group
+        in_system = group is not None and group.id == SYSTEM_GROUP_ID
+        return in_system or self._caller.can_read(row)
 
     def _check_version(self, row: Row, sent: Any) -> None:
         version = getattr(sent, "_version", None)
-        if version is not None and version.val < row.version:
+        if version is not None and version.val != row.version:
             msg = (
                 "Row was updated or deleted by another transaction (or unsaved-value mapping was "
-                f"incorrect): {row}"
+                f"incorrect): [{java_name(row.entity)}#{row.id}]"
             )
             raise stale(msg)
 
@@ -162,16 +141,16 @@ class Merger:
         for field in row.entity.stored:
             value = self._read(field, getattr(sent, field.attribute))
             if not same(value, row.values.get(field.name)):
-                self._may_change(row)
                 self._world.set(row, field.name, value)
                 changed = True
         external = None if sent._details is None else sent._details._externalInfo
         if external is not None:
             info = self._merge(external)
-            changed = changed or info is not row.details.external_info
-            self._world.set_details(row, external_info=info)
-        if changed and row not in self._new:
-            self._world.touch(row, self._caller.event)
+            if info is not row.details.external_info:
+                self._world.set_details(row, external_info=info)
+                changed = True
+        if row not in self._new and (changed or self._ownership.moved(row, sent._details)):
+            self._changed[row] = sent._details
 
     def _read(self, field: Field, value: Any) -> Any:
         if value is None:
@@ -179,11 +158,6 @@ class Merger:
         if field.kind is Kind.SCALAR:
             return value.val
         return self._merge(value) if field.kind is Kind.REF else value
-
-    def _may_change(self, row: Row) -> None:
-        if row not in self._new and not self._caller.rights(row).edit:
-            msg = f"Cannot update object: ome.model.{row.entity.name}:Id_{row.id}"
-            raise security(msg)
 
     def _adopt_members(self, row: Row, sent: Any) -> None:
         for field in row.entity.collections:
@@ -196,7 +170,8 @@ class Merger:
     def _adopt(self, row: Row, field: Field, sent: Any) -> Row:
         member = self._merge(sent)
         if sent._loaded and member.values.get(field.inverse) is not row:
-            self._may_change(member)
+            if member not in self._new:
+                self._changed[member] = sent._details
             self._world.set(member, field.inverse, row)
         return member
 
@@ -210,39 +185,13 @@ class Merger:
                 if key not in SERVER_FILLS:
                     msg = (
                         "not-null property references a null or transient value: "
-                        f"ome.model.{entity.name}.{field.name}"
+                        f"{java_name(entity)}.{field.name}"
                     )
                     raise validation(msg)
                 if SERVER_FILLS[key] is not None:
                     self._world.set(row, field.name, SERVER_FILLS[key])
-        if row.details.group is None or entity.is_link:
-            self._world.set_details(row, group=self._group_of(row))
-
-    def _group_of(self, row: Row) -> Row:
-        groups = (other.details.group for other in linked(row))
-        shared = (group for group in groups if group is not None and group.id != USER_GROUP_ID)
-        return next(shared, None) or row.details.group or self._caller.session_group
-
-    def _check_links(self, row: Row) -> None:
-        annotating = row.entity.is_annotation_link or any(map(row.entity.isa, ANNOTATING))
-        for other in linked(row):
-            self._check_group(row, other)
-            rights = self._caller.rights(other)
-            if not (rights.annotate if annotating else rights.link):
-                msg = (
-                    f"Group permissions do not allow you to link to object: {other} ({other.level})"
-                )
-                raise security(msg)
-        if row.entity.is_link:
+        if entity.is_link:
             self._check_unique(row)
-
-    def _check_group(self, row: Row, other: Row) -> None:
-        mine, theirs = row.details.group, other.details.group
-        if mine is None or theirs is None or mine is theirs:
-            return
-        if USER_GROUP_ID not in (mine.id, theirs.id):
-            msg = f"MIXED GROUP: {row} of {mine} cannot be linked to {other} of {theirs}"
-            raise group_security(msg)
 
     def _check_unique(self, row: Row) -> None:
         parent, child = row.values.get("parent"), row.values.get("child")
@@ -254,14 +203,6 @@ class Merger:
                 name = f"{row.entity.name.lower()}_parent_child_owner_id_key"
                 msg = f'duplicate key value violates unique constraint "{name}"'
                 raise validation(msg)
-
-
-def linked(row: Row) -> Iterator[Row]:
-    """Rows that a row points at and that belong to somebody."""
-    for field in row.entity.stored:
-        other = row.values.get(field.name)
-        if field.kind is Kind.REF and other is not None and not other.entity.is_global:
-            yield other
 
 
 def same(one: Any, other: Any) -> bool:
