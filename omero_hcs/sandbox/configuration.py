@@ -7,8 +7,9 @@ from collections.abc import Mapping
 VERSION = "5.6.0-sandbox"
 # What clients ask for as a whole.
 CLIENT_PREFIX = "omero.client."
-# Values that no client gets, not even an administrator's.
-SECRET_WORDS = ("password", ".pass", "secret")
+# Values that no client gets, not even an administrator's: what a key is for stands at its end, and
+# `omero.security.password_required` is asked for by `omero user add`.
+SECRET_ENDS = ("password", "pass", "secret", "secret_key")
 
 DEFAULTS: Mapping[str, str] = {
     "omero.version": VERSION,
@@ -17,6 +18,7 @@ DEFAULTS: Mapping[str, str] = {
     "omero.pixeldata.max_plane_width": "3192",
     "omero.pixeldata.max_plane_height": "3192",
     "omero.policy.binary_access": "+read,+write,+image",
+    "omero.security.password_required": "true",
     "omero.sessions.timeout": "600000",
     "omero.sessions.maximum": "0",
     "omero.sessions.max_user_time_to_idle": "6000000",
@@ -46,4 +48,4 @@ DEFAULTS: Mapping[str, str] = {
 
 def is_secret(key: str) -> bool:
     """Say whether a value is hidden from every client."""
-    return any(word in key.lower() for word in SECRET_WORDS)
+    return key.lower().endswith(SECRET_ENDS)

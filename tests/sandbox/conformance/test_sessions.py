@@ -197,3 +197,18 @@ def test_without_tls_after_the_log_in(omero_server, omero_user):
         assert not conn.isSecure()
     finally:
         conn.close()
+
+
+def test_settings_are_read_by_all_and_changed_by_administrators(omero_conn):
+    config = omero_conn.getConfigService()
+    assert config.getVersion().count(".") == 2
+    assert config.getConfigValue("omero.security.password_required") in {"true", "false"}
+    assert config.getConfigValue("no.such.setting") == ""
+    assert config.getClientConfigValues()
+    with pytest.raises(omero.SecurityViolation):
+        config.setConfigValue("omero.client.web.host", "elsewhere")
+
+
+def test_secrets_are_not_read(omero_conn):
+    with pytest.raises(omero.SecurityViolation):
+        omero_conn.getConfigService().getConfigValue("omero.db.pass")
