@@ -8,10 +8,11 @@ at those of others if the group's permissions, or his own rank, allow it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from omero_hcs.sandbox.hql.java_names import java_name
-from omero_hcs.sandbox.model.schema import Kind
+from omero_hcs.sandbox.model.schema import SCHEMA, Entity, Kind
 from omero_hcs.sandbox.objects.caller import (
     GROUP_READ,
     GUEST_ID,
@@ -314,10 +315,17 @@ def needed_right(row: Row, other: Row) -> str:
 
 def linked(row: Row) -> Iterator[Row]:
     """Rows that a row points at and that belong to somebody."""
-    for field in row.entity.stored:
-        other = row.values.get(field.name)
-        if field.kind is Kind.REF and other is not None and not other.entity.is_global:
+    for name in references(row.entity):
+        other = row.values.get(name)
+        if other is not None:
             yield other
+
+
+@cache
+def references(entity: Entity) -> tuple[str, ...]:
+    """Names of the fields that point at what belongs to somebody."""
+    refs = (one for one in entity.stored if one.kind is Kind.REF)
+    return tuple(one.name for one in refs if not SCHEMA[one.target].is_global)
 
 
 def named(row: Row) -> str:

@@ -8,6 +8,7 @@ alone. What a rule forbids ends the transaction, and nothing of the graph is kep
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from omero_hcs.sandbox.hql.java_names import java_name
@@ -137,10 +138,13 @@ class Merger:
             raise stale(msg)
 
     def _copy(self, row: Row, sent: Any) -> None:
-        changed = False
+        changed, known = False, row.values
         for field in row.entity.stored:
-            value = self._read(field, getattr(sent, field.attribute))
-            if not same(value, row.values.get(field.name)):
+            told = getattr(sent, field.attribute)
+            if told is None and field.name not in known:
+                continue  # most fields of most objects
+            value = self._read(field, told)
+            if not same(value, known.get(field.name)):
                 self._world.set(row, field.name, value)
                 changed = True
         external = None if sent._details is None else sent._details._externalInfo
@@ -179,17 +183,17 @@ class Merger:
 
     def _settle(self, row: Row) -> None:
         entity = row.entity
-        for field in entity.stored:
-            if not field.nullable and row.values.get(field.name) is None:
-                key = (entity.name, field.name)
+        for name in required(entity):
+            if row.values.get(name) is None:
+                key = (entity.name, name)
                 if key not in SERVER_FILLS:
                     msg = (
                         "not-null property references a null or transient value: "
-                        f"{java_name(entity)}.{field.name}"
+                        f"{java_name(entity)}.{name}"
                     )
                     raise validation(msg)
                 if SERVER_FILLS[key] is not None:
-                    self._world.set(row, field.name, SERVER_FILLS[key])
+                    self._world.set(row, name, SERVER_FILLS[key])
         if entity.is_link:
             self._check_unique(row)
 
@@ -203,6 +207,12 @@ class Merger:
                 name = f"{row.entity.name.lower()}_parent_child_owner_id_key"
                 msg = f'duplicate key value violates unique constraint "{name}"'
                 raise validation(msg)
+
+
+@cache
+def required(entity: Entity) -> tuple[str, ...]:
+    """Names of the fields that may not be null."""
+    return tuple(one.name for one in entity.stored if not one.nullable)
 
 
 def same(one: Any, other: Any) -> bool:
