@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from omero_hcs.sandbox.ice.record import omero, rtypes
@@ -160,6 +161,8 @@ def create_settings(world: World, pixels: Row, settings: Settings, caller: Calle
     omero.SecurityViolation
         He may not annotate the image.
     """
+    if caller.group is None:  # about all groups: OMERO goes through them one by one
+        caller = replace(caller, group=pixels.details.group)
     return Merger(world, caller).merge_all([settings_object(settings, pixels)])[0]
 
 

@@ -167,3 +167,13 @@ def test_settings_of_another_image_are_refused(omero_conn, image):
             store.setRenderingDefId(other.getRenderingDefId())
         with pytest.raises(omero.ValidationException):
             store.setRenderingDefId(1 << 40)
+
+
+def test_one_call_may_be_about_all_groups(omero_make_group, omero_make_user, omero_connect):
+    groups = [omero_make_group("read-annotate") for _ in range(2)]
+    user = omero_make_user(*groups)
+    images = [new_image(omero_connect(user, group), [square()]) for group in groups]
+    conn = omero_connect(user)
+    conn.SERVICE_OPTS.setOmeroGroup("-1")
+    found = conn.getThumbnailSet([image.getId() for image in images], 60)
+    assert [decoded(jpeg).shape for jpeg in found.values()] == [(40, 60, 3)] * 2
