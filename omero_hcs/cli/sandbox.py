@@ -54,6 +54,8 @@ def command(
 
     server["password"] = None if password_file is None else _read_password(password_file)
     check_port(web_port, "--web-port")
+    kept: Path | None = server["snapshot"]
+    is_new = kept is not None and not kept.exists()
     code = STOPPED
     with contextlib.closing(_open_source(plate, wells)) as source, _one_interruption():
         try:
@@ -64,7 +66,12 @@ def command(
                 code = DONE
                 running.wait()
         except KeyboardInterrupt:
-            echo("\nStopped. Nothing of it is left.", error=True)
+            pass
+        finally:
+            if kept and is_new and code != DONE:  # half a plate would be taken for a whole one
+                kept.unlink(missing_ok=True)
+    left = f"It is kept in {kept}." if kept and kept.exists() else "Nothing of it is left."
+    echo(f"\nStopped. {left}", error=True)
     return code
 
 
@@ -136,7 +143,7 @@ def _show(running: _Running, demo: Demo, server: dict[str, Any], *, as_json: boo
                 "user": f"{demo.user}, in the group {demo.group}",
                 "administrator": sandbox.user,
                 "password of both": "as in your file" if server["password"] else sandbox.password,
-                "plate": f"{demo.plate_name} (Plate:{demo.plate})",
+                "plate": f"{demo.plate_name} (Plate:{demo.plate})" if demo.plate else None,
                 "data, until the end": str(sandbox.home),
                 "kept for the next start": str(kept) if kept else None,
             }

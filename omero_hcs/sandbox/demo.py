@@ -37,18 +37,18 @@ EDITABLE = "openmicroscopy.org/omero/client/mapAnnotation"
 
 @dataclass(frozen=True)
 class Demo:
-    """What the sandbox was filled with."""
+    """What the sandbox was filled with; plate is None if its user has deleted it."""
 
     user: str
     group: str
-    plate: int
-    plate_name: str
+    plate: int | None = None
+    plate_name: str = ""
 
 
 def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress) -> Demo:
     """Give a sandbox an ordinary user with a plate, annotated as a facility's would be.
 
-    A sandbox that has them already, from its snapshot, is left as it is, but for the password.
+    A sandbox that has the user already, from its snapshot, is left as it is, but for his password.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress
         See `tasks.base.Progress`.
     """
     with connect(sandbox, sandbox.user) as root:
-        _make_user(root, sandbox.password)
+        is_new = _make_user(root, sandbox.password)
     with connect(sandbox, USER) as conn:
-        known = next(iter(conn.getObjects("Plate")), None)
-        if known is not None:
-            return Demo(USER, GROUP, known.getId(), known.getName())
-        made = import_plate(conn, source, screen="Demo screen", progress=progress)
-        _annotate(conn, source.plate, made)
-    return Demo(USER, GROUP, made.plate, source.plate.name)
+        if is_new:
+            made = import_plate(conn, source, screen="Demo screen", progress=progress)
+            _annotate(conn, source.plate, made)
+        for plate in conn.getObjects("Plate", opts={"order_by": "obj.id"}):
+            return Demo(USER, GROUP, plate.getId(), plate.getName())
+    return Demo(USER, GROUP)
 
 
 def connect(sandbox: Sandbox, user: str) -> BlitzGateway:
@@ -89,11 +89,12 @@ def connect(sandbox: Sandbox, user: str) -> BlitzGateway:
     return conn
 
 
-def _make_user(root: BlitzGateway, password: str) -> None:
+def _make_user(root: BlitzGateway, password: str) -> bool:
+    """Make the user with his group, or give the one who is there a password; True if made."""
     admin = root.getAdminService()
     if next(iter(root.getObjects("Experimenter", attributes={"omeName": USER})), None):
         admin.changeUserPassword(USER, rstring(password))
-        return
+        return False
     group = ExperimenterGroupI()
     group.name, group.ldap = rstring(GROUP), rbool(False)  # noqa: FBT003  (an rtype)
     group.details.permissions = PermissionsI(GROUP_PERMISSIONS)
@@ -103,6 +104,7 @@ def _make_user(root: BlitzGateway, password: str) -> None:
     user.firstName, user.lastName = rstring("Demo"), rstring("User")
     groups = [ExperimenterGroupI(number, loaded=False) for number in (group_id, _user_group(admin))]
     admin.createExperimenterWithPassword(user, rstring(password), groups[0], groups)
+    return True
 
 
 def _user_group(admin: Any) -> int:

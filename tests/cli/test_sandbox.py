@@ -104,6 +104,24 @@ def test_stopped_while_it_starts_it_leaves_nothing_either(start):
     assert list(running.folder.iterdir()) == []
 
 
+def test_a_snapshot_of_half_a_plate_is_not_kept(start, tmp_path):
+    snapshot = tmp_path / "kept.snapshot"
+    running = start("--wells", 384, "--snapshot", snapshot)
+    while not list(running.folder.glob("*/data/Pixels/*")):
+        assert running.process.poll() is None
+    assert running.end() == (130, "\nStopped. Nothing of it is left.\n")
+    assert not snapshot.exists()
+
+
+def test_a_snapshot_says_where_it_is_and_is_started_from(start, tmp_path):
+    snapshot = tmp_path / "kept.snapshot"
+    for _ in range(2):
+        running = start("--wells", 6, "--snapshot", snapshot)
+        assert "Simulated plate 1 (Plate:1)" in running.lines_until("Press Ctrl-C")
+        assert running.end() == (0, f"\nStopped. It is kept in {snapshot}.\n")
+        assert list(running.folder.iterdir()) == []
+
+
 def test_a_plate_on_disk_goes_into_it_with_its_name_and_wells(start, plate):
     running = start("--plate", plate)
     said = running.lines_until("Press Ctrl-C")

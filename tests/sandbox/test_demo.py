@@ -164,3 +164,19 @@ def test_a_type_that_omero_has_not_is_told_before_anything_is_made(conn):
     with pytest.raises(InputError, match=r"is of uint64, which OMERO has not. It has: int8"):
         import_plate(conn, Drawn("uint64"), screen="none")
     assert [screen.getId() for screen in conn.getObjects("Screen")] == before
+
+
+def test_a_snapshot_keeps_the_plate_and_lets_the_user_in_with_the_new_password(tmp_path):
+    snapshot = tmp_path / "kept.snapshot"
+    source = Drawn("uint16", acquisitions=0)
+    with launch.start(snapshot=snapshot) as box:
+        first = fill(box, source)
+        old = box.password
+    with launch.start(snapshot=snapshot) as box:
+        assert box.password != old
+        assert fill(box, Drawn("uint8")) == first
+        with connect(box, USER) as conn:
+            (plate,) = conn.getObjects("Plate")
+            (well,) = plate.listChildren()
+            pixels = well.getImage(0).getPrimaryPixels()
+            assert np.array_equal(pixels.getPlane(1, 1, 1), source.pixels[0, 1, 1, 1])
