@@ -10,7 +10,6 @@ from typing import Any
 from omero_hcs.sandbox.hql import syntax as s
 from omero_hcs.sandbox.hql.expressions import as_text, concatenate, told, wider
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.hql.kinds import (
     BOOL,
     DOUBLE,
@@ -28,7 +27,6 @@ from omero_hcs.sandbox.hql.memberships import members_of
 from omero_hcs.sandbox.hql.programs import sort_key
 from omero_hcs.sandbox.hql.scope import Scope
 from omero_hcs.sandbox.hql.terms import Environment, Getter, Term, derived
-from omero_hcs.sandbox.model.schema import SCHEMA
 
 MILLISECONDS = 1000
 Aggregate = Callable[[list[Any]], Any]
@@ -157,7 +155,7 @@ def _size(node: s.Call, scope: Scope) -> Term:
 
 
 def _type(node: s.Call, scope: Scope) -> Term:
-    """Compile `type(x)` and `type(x.class)`: the Java name of the class."""
+    """Compile `type(x)` and `type(x.class)`: the class, as `x.class` gives it."""
     term = scope.compile(node.arguments[0])
     if not isinstance(term.type, Thing | ClassOf):
         msg = "type() needs an object or its class"
@@ -168,9 +166,10 @@ def _type(node: s.Call, scope: Scope) -> Term:
         value = inner(env)
         if value is None:
             return None
-        return java_name(value.entity if of_row else SCHEMA[value])
+        name: str = value.entity.name if of_row else value
+        return name
 
-    return derived(get, ClassOf(is_name=True), term)
+    return derived(get, ClassOf(), term)
 
 
 def _cast(node: s.Call, scope: Scope) -> Term:

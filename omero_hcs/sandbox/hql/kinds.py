@@ -70,9 +70,7 @@ class PermissionsOf:
 
 @dataclass(frozen=True)
 class ClassOf:
-    """`class` of an entity: the value is the entity's name."""
-
-    is_name: bool = False  # what `type(x)` and `type(x.class)` give: the Java name
+    """`class` of an entity: the value is the entity's name; clients get the Java name."""
 
 
 @dataclass(frozen=True)

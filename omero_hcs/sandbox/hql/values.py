@@ -50,7 +50,7 @@ def _wrap_of(kind: Type, builder: Builder, caller: Caller | None) -> Wrap:
     if isinstance(kind, PermissionsOf):
         return lambda row: permissions_map(row, caller)
     if isinstance(kind, ClassOf):
-        return rtypes.rstring if kind.is_name else _class_name
+        return _class_name
     if isinstance(kind, Quantity):
         return quantity_map
     if isinstance(kind, Opaque | NamedValueType):

@@ -87,6 +87,13 @@ def test_type_is_the_name_of_the_java_class(lab, engine):
     assert values(engine, text) == ["ome.model.annotations.TagAnnotation"] * 3
 
 
+@pytest.mark.parametrize("where", ["type(a) = TagAnnotation", "type(a) in (TagAnnotation)"])
+def test_type_is_compared_with_the_name_of_a_class(lab, engine, where):
+    tag = lab.add("TagAnnotation", textValue="t")
+    lab.add("CommentAnnotation", textValue="t")
+    assert engine.rows(f"from Annotation a where {where}", {}, None) == [tag]
+
+
 def test_a_query_without_select_gives_all_that_is_not_fetched(engine, image):
     [row] = engine.project("from Image i join i.pixels p left join fetch i.wellSamples", None, None)
     assert [value.val.ice_staticId() for value in row] == [
