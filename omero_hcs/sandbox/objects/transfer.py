@@ -32,6 +32,8 @@ SETTINGS = {
     ("LogicalChannel", "detectorSettings"): "detector",
     ("LogicalChannel", "lightSourceSettings"): "lightSource",
 }
+# Somebody who may not take one of these leaves it; without anything else the request fails.
+CHOSEN = ("Annotation", "Dataset", "Folder", "Image", "Plate")
 NOT_BACK = frozenset((("FileAnnotation", "file"), ("Channel", "logicalChannel")))
 SHARED = ("experiment", "imagingEnvironment", "instrument", "stageLabel", "statsInfo")
 FILES = ("file", "originalFile", "source")
@@ -69,6 +71,8 @@ class TransferPlan(GraphPlan):
         if self.to_private and row.entity.isa("Annotation") and self._is_of_another(row):
             if self.caller.rights(row).delete:
                 self._lost.append(row)
+        elif not is_one_of(row, CHOSEN):
+            self._take(row, is_checked=row.entity.name != "StatsInfo")
         elif self._may_take(row) or self._may_join(row):
             self._take(row, is_checked=False)
 
