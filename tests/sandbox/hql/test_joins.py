@@ -155,6 +155,8 @@ def test_classes_are_told_apart_by_name_and_by_range(lab, engine):
     lab.add("TagAnnotation", textValue="t", ns="x")
     lab.add("CommentAnnotation", textValue="c", ns="x")
     assert values(engine, "select a.id from Annotation a where a.class = TagAnnotation") == [1]
+    text = "select a.id from Annotation a where a.class in (TagAnnotation, LongAnnotation)"
+    assert values(engine, text) == [1]
     assert values(engine, "select a.id from TextAnnotation a") == [1, 2]
     assert values(engine, "select a.textValue from Annotation a where a.ns = 'x'") == ["t", "c"]
     text = "select type(a.class), count(*) from Annotation a group by a.class order by a.class"
