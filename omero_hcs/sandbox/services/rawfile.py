@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -156,8 +157,9 @@ class RawFileStore(Service):
         hasher = row.values.get("hasher")
         hashed = None if hasher is None else checksum(self._path, hasher.values["value"])
         self._is_modified = False
-        if self._save_at_end in self.session.at_end:
-            self.session.at_end.remove(self._save_at_end)
+        if not self.session.closed:  # whoever ends it goes through that list
+            with contextlib.suppress(ValueError):
+                self.session.at_end.remove(self._save_at_end)
         with self.world.transaction():
             if self.world.get("OriginalFile", row.id) is not row:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -343,8 +344,9 @@ class RawPixelsStore(Service):
     def _save(self, caller: Caller) -> Any:
         row, digest = self._row, self._planes.digest().hex()
         self._is_modified = False
-        if self._save_at_end in self.session.at_end:
-            self.session.at_end.remove(self._save_at_end)
+        if not self.session.closed:  # whoever ends it goes through that list
+            with contextlib.suppress(ValueError):
+                self.session.at_end.remove(self._save_at_end)
         with self.world.transaction():
             if row is None or self.world.get("Pixels", row.id) is not row:
                 return None  # deleted meanwhile
