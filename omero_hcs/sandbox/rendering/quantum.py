@@ -8,7 +8,8 @@ References
 ----------
 OMERO's `omeis.providers.re.quantum`: `Quantization_8_16_bit`, `Quantization_float`. Its noise
 reduction, which no client turns on, is left out; 32-bit integers are computed one by one, where
-OMERO puts them into 256 bins first.
+OMERO puts them into 256 bins first; and what a logarithm puts below the first level becomes the
+first, where OMERO's bytes wrap around.
 """
 
 from __future__ import annotations
@@ -87,9 +88,10 @@ def quantise(values: Values, channel: ChannelSettings, settings: Settings) -> Le
         spread = (last - first) / settings.depth
         levels = np.floor(spread * np.floor(bent + 0.5) + first + 0.5)
     levels = np.where(values < start, first, np.where(values >= end, last, levels))
+    levels = np.nan_to_num(levels, nan=first, posinf=last, neginf=first).clip(first, last)
     if channel.is_reversed:
-        levels = last - levels
-    return np.nan_to_num(levels, posinf=last, neginf=first).clip(0, DEPTH).astype(np.uint8)
+        levels = (last - levels).clip(0, DEPTH)
+    return levels.astype(np.uint8)
 
 
 def _bend(values: Values, channel: ChannelSettings, depth: int) -> Values:
