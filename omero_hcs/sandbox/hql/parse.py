@@ -12,7 +12,7 @@ from omero_hcs.sandbox.hql import syntax as s
 from omero_hcs.sandbox.hql.faults import HqlError
 
 LARGEST_INT = 2**31 - 1
-OPERATORS = {"<>": "!=", "^=": "!="}
+OPERATORS = {"<>": "!=", "^=": "!=", "is": "=", "is not": "!="}
 
 
 def parse(text: str) -> s.Query:
@@ -141,7 +141,7 @@ class _Builder(Transformer[Token, Any]):
         return s.Not(operand)
 
     def comparison(self, left: s.Expression, operator: Token, right: s.Expression) -> s.Expression:
-        told = OPERATORS.get(operator, str(operator))
+        told = OPERATORS.get(" ".join(operator.lower().split()), str(operator))
         null = s.Literal(None, None)
         if right == null and told in {"=", "!="}:  # Hibernate reads `x = null` as `x is null`
             return s.IsNull(left) if told == "=" else s.Not(s.IsNull(left))

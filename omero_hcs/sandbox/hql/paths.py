@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omero_hcs.sandbox.hql.faults import HqlError
-from omero_hcs.sandbox.hql.kinds import ClassOf, Reader, Thing, Type, field_of, property_of
+from omero_hcs.sandbox.hql.kinds import INT, ClassOf, Reader, Thing, Type, field_of, property_of
 from omero_hcs.sandbox.hql.scope import Scope, Source
 from omero_hcs.sandbox.hql.syntax import Path
-from omero_hcs.sandbox.hql.terms import Getter, Hop, Term, Trail
-from omero_hcs.sandbox.model.schema import SCHEMA
+from omero_hcs.sandbox.hql.terms import RUN, Environment, Getter, Hop, Term, Trail
+from omero_hcs.sandbox.model.schema import SCHEMA, Kind
+from omero_hcs.sandbox.objects.row import Row
+
+INDEX_COLUMN = "_index"
 
 
 def compile_path(node: Path, scope: Scope) -> Term:
@@ -27,12 +30,12 @@ def compile_path(node: Path, scope: Scope) -> Term:
     """
     names = node.names
     source = scope.find(names[0])
-    if source is None:
-        source = _naked(names[0], scope)
-        if source is None:
-            return _class_constant(names)
+    if source is not None:
+        return walk(scope, source, names[1:])
+    source = _naked(names[0], scope)
+    if source is not None:
         return walk(scope, source, names)
-    return walk(scope, source, names[1:])
+    return _index_column(names, scope) or _class_constant(names)
 
 
 def _naked(name: str, scope: Scope) -> Source | None:
@@ -45,6 +48,38 @@ def _naked(name: str, scope: Scope) -> Source | None:
     except HqlError:
         return None
     return source
+
+
+def _index_column(names: Sequence[str], scope: Scope) -> Term | None:
+    """Find the column with the place of a row in a collection: `order by well_index`.
+
+    Hibernate hands a name that it does not know on to the database, and OMERO.iviewer makes use of
+    it. Of all the columns that are no properties, these are worth having.
+    """
+    if len(names) != 1 or not names[0].endswith(INDEX_COLUMN):
+        return None
+    name = names[0].removesuffix(INDEX_COLUMN)
+    for source in scope.sources.values():
+        field = field_of(source.type.entity, name) if isinstance(source.type, Thing) else None
+        if field is not None and field.kind is Kind.REF:
+            collections = SCHEMA[field.target].collections
+            back = next((one for one in collections if one.inverse == name), None)
+            if back is not None:
+                get = _place_in(source.slot, name, back.name)
+                return Term(get, INT, frozenset({source.slot}))
+    return None
+
+
+def _place_in(slot: int, owner: str, collection: str) -> Getter:
+    def get(env: Environment) -> int | None:
+        row = env[slot]
+        parent = None if row is None else row.values.get(owner)
+        if parent is None:
+            return None
+        members: list[Row] = env[RUN].world.members(parent, collection)
+        return members.index(row)
+
+    return get
 
 
 def _class_constant(names: Sequence[str]) -> Term:

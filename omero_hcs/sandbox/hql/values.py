@@ -116,7 +116,9 @@ def wrap_rows(
     """Wrap all results; one of `new map(...)` is a row with one map."""
     wraps = [wrapper(item, program.form, builder, caller) for item in program.items]
     if program.form is Form.ROW:
-        return [[wrap(value) for wrap, value in zip(wraps, row, strict=True)] for row in rows]
+        told = ([wrap(value) for wrap, value in zip(wraps, row, strict=True)] for row in rows)
+        # Hibernate gives a single column without a row around it; OMERO makes none for null.
+        return [[] if row == [None] else row for row in told]
     if program.form is Form.LIST:
         return [
             [rtypes.rlist([wrap(value) for wrap, value in zip(wraps, row, strict=True)])]

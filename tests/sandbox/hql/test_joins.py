@@ -136,6 +136,14 @@ def test_distinct_rows_are_sorted_only_by_what_is_selected(engine, plate):
     assert len(engine.project(fine, None, None)) == 1
 
 
+def test_the_column_of_an_ordered_collection_is_known_by_its_name(lab, engine, plate):
+    well = lab.world.get("Well", 1)
+    with lab.world.transaction():
+        lab.world.arrange(well, "wellSamples", lab.world.members(well, "wellSamples")[::-1])
+    text = "select ws.image.name from WellSample ws where ws.well.id = 1 order by well_index"
+    assert values(engine, text) == ["0-1", "0-0"]
+
+
 def test_pairs_of_a_map_annotation_can_be_joined(lab, engine):
     pairs = [omero.model.NamedValue("drug", "DMSO"), omero.model.NamedValue("dose", "1")]
     image = lab.add("Image", name="i")

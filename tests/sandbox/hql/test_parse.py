@@ -91,6 +91,12 @@ def test_a_comparison_with_null_is_read_as_is_null():
     assert where("i.name <> null") == s.Not(s.IsNull(s.Path(("i", "name"))))
 
 
+def test_is_is_equality():
+    equal = s.Comparison("=", s.Path(("i", "class")), s.Path(("TagAnnotation",)))
+    assert where("i.class is TagAnnotation") == where("i.class = TagAnnotation") == equal
+    assert where("i.class IS  NOT TagAnnotation") == where("i.class <> TagAnnotation")
+
+
 def test_words_of_the_language_are_names_after_a_point():
     path = "i.group.order.member.index.type.class.end"
     assert where(path + " = 1").left.names == tuple(path.split("."))

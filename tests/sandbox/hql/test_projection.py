@@ -171,3 +171,10 @@ def test_our_own_services_get_rows_and_give_plain_values(lab, engine, image):
 def test_a_query_is_compiled_once():
     text = "select i from Image i where i.id = 4711"
     assert compiled(text) is compiled(text)
+
+
+def test_a_single_column_that_is_null_is_an_empty_row(engine, image):
+    assert engine.project("select i.description from Image i", None, None) == [[]]
+    assert engine.project("select sum(f.size) from OriginalFile f", None, None) == [[]]
+    [two] = engine.project("select i.description, i.description from Image i", None, None)
+    assert two == [None, None]
