@@ -87,8 +87,8 @@ def values(engine, text, caller=None, **parameters):
         ("select distinct w.plate.name from Well w", ["P"]),
         ("select distinct w.row, w.column from Well w order by w.column desc",
          [(0, 2), (0, 1), (0, 0)]),
-        ("select s.image.id as x from WellSample s order by x desc", [None, 3, 2, 1]),
-        ("select s.image.id from WellSample s order by s.image.id", [1, 2, 3, None]),
+        ("select s.image.id as x from WellSample s order by x desc", [(), 3, 2, 1]),
+        ("select s.image.id from WellSample s order by s.image.id", [1, 2, 3, ()]),
         ("select (select count(*) from WellSample s where s.well = w) from Well w", [2, 1, 1]),
         (("select w.id from Well w where w.column = "
          "(select max(x.column) from Well x where x.plate = w.plate)"), [3]),

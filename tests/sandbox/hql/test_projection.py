@@ -58,7 +58,7 @@ def test_a_length_is_a_map_and_its_parts_are_values(engine, image):
     )
     assert size == {"value": 0.65, "unit": "MICROMETER", "symbol": "µm"}
     assert (value, unit) == (0.65, "MICROMETER")
-    assert values(engine, "select p.physicalSizeY from Pixels p") == [None]
+    assert values(engine, "select p.physicalSizeY from Pixels p") == []
 
 
 def test_a_new_map_is_one_value_with_the_names_of_its_parts(lab, engine, image):
