@@ -8,14 +8,13 @@ import secrets
 from dataclasses import dataclass, field
 from functools import partial
 
-from omero_hcs.sandbox.ice.record import Glacier2, omero
+from omero_hcs.sandbox.ice.record import omero
 from omero_hcs.sandbox.objects.caller import EVERY_PRIVILEGE, SYSTEM_GROUP_ID, USER_GROUP_ID
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 
 ROOT_ID, GUEST_ID = 0, 1
 GUEST_GROUP_ID = 2
-ALL_GROUPS = "-1"
 ADMIN_PRIVILEGE = "AdminPrivilege"  # the enumeration, and what his config calls them
 
 
@@ -146,19 +145,20 @@ class Accounts:
         return self._world.insert("GroupExperimenterMap", parent=group, child=user, owner=owner)
 
     def group_for_login(self, user: Row, told: str | None) -> Row:
-        """Return the group of a new session: the one told by name or id, or the default one.
+        """Return the group of a new session: the one told by name, or the default one.
+
+        Whether the user is a member is looked at with his first call, as OMERO does.
 
         Raises
         ------
-        Glacier2.CannotCreateSessionException
-            The user is no member of it.
+        omero.WrappedCreateSessionException
+            There is no such group.
         """
-        if not told or told == ALL_GROUPS:
+        if not told or told == "user":
             return self.default_group(user)
-        named = self._world.get("ExperimenterGroup", int(told)) if told.isdigit() else None
-        group = named or self.group(told)
-        if group is None or not (self.is_admin(user) or group in self.groups_of(user)):
-            name = user.values["omeName"]
-            msg = f"User {name} is not a member of group {told} and cannot login"
-            raise Glacier2.CannotCreateSessionException(msg)
+        group = self.group(told)
+        if group is None:
+            reason = f"No info in database for {user.values['omeName']} in the group {told!r}."
+            kind = "ome.conditions.RemovedSessionException"
+            raise omero.WrappedCreateSessionException(reason, False, -1, kind)  # noqa: FBT003
         return group

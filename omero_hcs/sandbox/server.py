@@ -159,6 +159,13 @@ class Server:
         self.sessions.add(session)
         return session
 
+    def release_session(self, session: OpenSession) -> int:
+        """Give a reference to a session back; without any it ends. Return those that are left."""
+        session.references -= 1
+        if session.references <= 0:
+            self.close_session(session)
+        return session.references
+
     def close_session(self, session: OpenSession) -> None:
         """End a session, and take its servants away."""
         self.sessions.remove(session)

@@ -26,6 +26,25 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(eq=False)
+class Attachment:
+    """One client of a session.
+
+    Attributes
+    ----------
+    connection : Ice.Connection
+        It can be compared, not hashed.
+    has_password : bool
+        It logged in with a password; not so whoever joined by the session's key.
+    closes : bool
+        The session ends with it, if it is the last one.
+    """
+
+    connection: Any
+    has_password: bool = False
+    closes: bool = True
+
+
 class Sudo(NamedTuple):
     """Who opened a session in somebody else's name.
 
@@ -57,9 +76,9 @@ class OpenSession:
     life_ms, idle_ms : int
         Time-outs in milliseconds, 0 for none.
     references : int
-        Clients that opened or joined it, and have not left.
-    joined : list of Ice.Connection
-        Those that joined it by its key, without a password.
+        Who opened it, and the clients that joined it and have not left.
+    clients : list of Attachment
+        Connections that opened or joined it.
     sudo : Sudo
         Who opened it, if it was in somebody else's name.
     inputs, outputs : dict
@@ -81,10 +100,9 @@ class OpenSession:
     idle_ms: int = IDLE_MS
     started_ms: int = field(default_factory=now_ms)
     used_ms: int = field(default_factory=now_ms)
-    references: int = 0
-    joined: list[Any] = field(default_factory=list, repr=False)
+    references: int = 1
+    clients: list[Attachment] = field(default_factory=list, repr=False)
     sudo: Sudo = BY_ONESELF
-    close_on_destroy: bool = False
     closed: bool = False
     callback: Any = field(default=None, repr=False)
     inputs: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -106,9 +124,26 @@ class OpenSession:
             raise removed(msg)
         self.used_ms = now_ms()
 
-    def forget_connection(self, connection: Any) -> None:
-        """Ask a connection no longer for a password: it is gone, or it has given one."""
-        self.joined = [one for one in self.joined if one != connection]
+    def client(self, connection: Any) -> Attachment:
+        """Return how a connection uses the session; one that does not joined without password."""
+        for one in self.clients:
+            if one.connection == connection:
+                return one
+        return Attachment(connection)
+
+    def attach(self, connection: Any, *, has_password: bool) -> None:
+        """Count a connection that opened the session, or joined it by its key."""
+        if not has_password:
+            self.references += 1
+        self.clients.append(Attachment(connection, has_password=has_password))
+        self.use()
+
+    def detach(self, connection: Any) -> bool:
+        """Count a connection no longer; say whether the session ends with it."""
+        left = self.client(connection)
+        self.clients = [one for one in self.clients if one is not left]
+        self.references -= 1
+        return left.closes and self.references <= 0
 
     def is_expired(self, now: int) -> bool:
         """Say whether one of its time-outs has passed."""
@@ -136,11 +171,12 @@ class OpenSession:
             groups=frozenset(groups),
             led=frozenset(accounts.led_by(self.user)),
             session=self.row,
-            privileges=self._privileges(),
+            privileges=self.privileges(),
             real_user=self.sudo.user or self.user,
         )
 
-    def _privileges(self) -> frozenset[str]:
+    def privileges(self) -> frozenset[str]:
+        """Return an administrator's privileges: those that who opened the session has as well."""
         mine = self.accounts.privileges_of(self.user)
         return (
             mine if self.sudo.user is None else mine & self.accounts.privileges_of(self.sudo.user)
@@ -162,7 +198,7 @@ class OpenSession:
     def _group(self, told: str, groups: list[Row], *, is_admin: bool) -> Row | None:
         number = as_number(told)
         if number is None:
-            return self.group
+            number = self.group.id  # he may have left it, or may never have been in it
         if number < 0:
             self._check_sudo(None)
             return None

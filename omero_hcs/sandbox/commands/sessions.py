@@ -67,21 +67,21 @@ def current_sessions(server: Server, session: OpenSession, request: Any, current
 
 
 def _context(session: OpenSession) -> Any:
-    caller = session.caller()
+    accounts, user = session.accounts, session.user
     return omero.sys.EventContext(
         shareId=-1,
         sessionId=session.row.id,
         sessionUuid=session.uuid,
-        userId=session.user.id,
-        userName=session.user.values["omeName"],
+        userId=user.id,
+        userName=user.values["omeName"],
         groupId=session.group.id,
         groupName=session.group.values["name"],
-        isAdmin=caller.is_admin,
-        adminPrivileges=sorted(caller.privileges),
+        isAdmin=accounts.is_admin(user),
+        adminPrivileges=sorted(session.privileges()),
         eventId=-1,
         eventType="User",
-        memberOfGroups=[one.id for one in session.accounts.groups_of(session.user)],
-        leaderOfGroups=[one.id for one in session.accounts.led_by(session.user)],
+        memberOfGroups=[one.id for one in accounts.groups_of(user)],
+        leaderOfGroups=[one.id for one in accounts.led_by(user)],
         groupPermissions=omero.model.PermissionsI(session.group.level),
     )
 

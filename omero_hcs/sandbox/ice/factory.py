@@ -27,7 +27,7 @@ STATELESS: Mapping[str, str] = {
     "IScript": "omero_hcs.sandbox.services.scripts:IScript",
     "ISession": "omero_hcs.sandbox.services.session:ISession",
     "IShare": "omero_hcs.sandbox.services.absent:IShare",
-    "ITimeline": "omero_hcs.sandbox.services.absent:ITimeline",
+    "ITimeline": "omero_hcs.sandbox.services.timeline:ITimeline",
     "ITypes": "omero_hcs.sandbox.services.types:ITypes",
     "IUpdate": "omero_hcs.sandbox.services.update:IUpdate",
     "SharedResources": "omero_hcs.sandbox.services.resources:SharedResources",
@@ -39,7 +39,7 @@ STATEFUL: Mapping[str, str] = {
     "RawFileStore": "omero_hcs.sandbox.services.rawfile:RawFileStore",
     "RawPixelsStore": "omero_hcs.sandbox.services.rawpixels:RawPixelsStore",
     "RenderingEngine": "omero_hcs.sandbox.services.rendering:RenderingEngine",
-    "Search": "omero_hcs.sandbox.services.absent:Search",
+    "Search": "omero_hcs.sandbox.services.search:Search",
     "ThumbnailStore": "omero_hcs.sandbox.services.thumbnails:ThumbnailStore",
 }
 GETTERS = {f"get{name.removeprefix('I')}Service": name for name in STATELESS if name[0] == "I"}
@@ -87,10 +87,10 @@ class ServiceFactory(Service):
         return 0  # no bit set: all of them are alive
 
     def detachOnDestroy(self, current: Any) -> None:
-        self.session.close_on_destroy = False
+        self.session.client(current.con).closes = False
 
     def closeOnDestroy(self, current: Any) -> None:
-        self.session.close_on_destroy = True
+        self.session.client(current.con).closes = True
 
     def setCallback(self, callback: Any, current: Any) -> None:
         self.session.callback = callback
@@ -107,18 +107,32 @@ class ServiceFactory(Service):
             return [group.entity.unloaded(group.id) for group in groups]
 
     def setSecurityContext(self, target: Any, current: Any) -> Any:
-        with self.reading(current) as caller:
+        with self.world.lock:
+            self._check_idle()
             group = self.world.get("ExperimenterGroup", target.id.val)
-            if group is None or not (caller.is_admin or group in caller.groups):
-                name = caller.user.values["omeName"]
-                msg = f"User {name} is not a member of group {target.id.val} and cannot login"
+            if group is None:
+                msg = f"No such group: {target.id.val}"
+                raise api_usage(msg)
+            user, accounts = self.session.user, self.server.accounts
+            if not (accounts.is_admin(user) or group in accounts.groups_of(user)):
+                msg = f"User {user.id} is not a member of group {group.id}"
+                raise security(msg)
+            if self.session.sudo.groups is not None:
+                msg = "Group-sudo session cannot change context!"
                 raise security(msg)
             old, self.session.group = self.session.group, group
             return old.entity.unloaded(old.id)
+
+    def _check_idle(self) -> None:
+        names = sorted(identity.name for identity in self.session.identities)
+        active = [name for name in names if name.partition("-")[0] in STATEFUL]
+        if active:
+            msg = f"{self.session.uuid} has active stateful services:\n" + "\n".join(active)
+            raise security(msg)
 
     def setSecurityPassword(self, password: str, current: Any) -> None:
         name = self.session.user.values["omeName"]
         if self.server.accounts.authenticate(name, password) is None:
             msg = f"Bad password for {name}"
             raise security(msg)
-        self.session.forget_connection(current.con)
+        self.session.client(current.con).has_password = True

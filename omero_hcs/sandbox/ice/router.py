@@ -46,13 +46,9 @@ class Router:
         """
         server = self._server
         with server.world.lock:
-            session = server.sessions.get(user)
-            if session is None:
-                session = self._log_in(user, password, current)
-            else:
-                session.joined.append(current.con)
-            session.references += 1
-            session.use()
+            joined = server.sessions.get(user)
+            session = joined or self._log_in(user, password, current)
+            session.attach(current.con, has_password=joined is None)
             self._client(current.con).sessions.append(session)
             return server.factory_proxy(session, current.ctx.get("omero.client.uuid", ""))
 
@@ -62,7 +58,12 @@ class Router:
             reason = "Password check failed"
             raise Glacier2.PermissionDeniedException(reason)
         group = self._server.accounts.group_for_login(row, current.ctx.get("omero.group"))
-        return self._server.open_session(row, group, agent=current.ctx.get("omero.agent", ""))
+        session = self._server.open_session(row, group, agent=current.ctx.get("omero.agent", ""))
+        address = current.ctx.get("omero.ip")
+        if address:
+            with self._server.world.transaction():
+                self._server.world.set(session.row, "userIP", address)
+        return session
 
     def destroySession(self, current: Any) -> None:
         """Leave the sessions that the connection joined."""
@@ -122,9 +123,7 @@ class Router:
         with self._server.world.lock:
             left, client.sessions = client.sessions, []
             for session in left:
-                session.forget_connection(client.connection)
-                session.references -= 1
-                if session.references <= 0 and session.close_on_destroy:
+                if session.detach(client.connection) and not session.closed:
                     self._server.close_session(session)
 
 

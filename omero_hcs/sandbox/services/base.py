@@ -121,7 +121,7 @@ class Service:
         ------
         omero.SecurityViolation
         """
-        if any(connection == current.con for connection in self.session.joined):
+        if not self.session.client(current.con).has_password:
             msg = (
                 "Bad authentication credentials for this action.\n"
                 "See setSecurityPassword for more information"

@@ -45,7 +45,7 @@ class ISession(Service):
                 idle_ms=timeToIdleMs,
                 sudo=self.session.sudo,
             )
-            return self._given(made)
+            return self._shown(made)
 
     def createSessionWithTimeout(self, principal: Any, milliseconds: int, current: Any) -> Any:
         return self.createSessionWithTimeouts(principal, milliseconds, NEVER, current)
@@ -56,7 +56,8 @@ class ISession(Service):
         with self.reading(current) as caller:
             known = self.server.sessions.get(principal.name)
             if known is not None:
-                return self._given(known)
+                known.references += 1
+                return self._shown(known)
             user = self.server.accounts.user(principal.name)
             if user is None:
                 msg = f"Cannot find a user with name {principal.name}"
@@ -75,12 +76,14 @@ class ISession(Service):
                 idle_ms=timeToIdleMs,
                 sudo=Sudo(self.session.sudo.user or self.session.user, led),
             )
-            return self._given(made)
+            return self._shown(made)
 
     def createSession(self, principal: Any, credentials: str, current: Any) -> Any:
         with self.world.lock:
             known = self.server.sessions.get(credentials)
-            if known is None:
+            if known is not None:
+                known.references += 1
+            else:
                 user = self.server.accounts.authenticate(principal.name, credentials)
                 if user is None:
                     reason = "Authentication exception."
@@ -90,12 +93,7 @@ class ISession(Service):
                     self._group_of(user, principal.group),
                     agent=agent_of(current, "createSession"),
                 )
-            return self._given(known)
-
-    def _given(self, session: OpenSession) -> Any:
-        # Whoever got a session's key this way holds a reference to it until he closes it.
-        session.references += 1
-        return self._shown(session)
+            return self._shown(known)
 
     def _group_of(self, user: Row, told: str) -> Row:
         accounts = self.server.accounts
@@ -170,11 +168,8 @@ class ISession(Service):
             found = None if uuid is None else self.server.sessions.get(uuid)
             if found is None:
                 return UNKNOWN_SESSION
-            found.references -= 1
-            if found.references > 0:
-                return found.references
-            self.server.close_session(found)
-            return SESSION_REMOVED
+            left = self.server.release_session(found)
+            return left if left > 0 else SESSION_REMOVED
 
     # -- the environment of a session: what a script gets, and what it gives back
 
