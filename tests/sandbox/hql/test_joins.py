@@ -29,8 +29,7 @@ def values(engine, text, caller=None, **parameters):
     for name, value in parameters.items():
         told.add(name, value)
     rows = [[rtypes.unwrap(value) for value in row] for row in engine.project(text, told, caller)]
-    # A row that is nothing but a null comes empty, as from OMERO.
-    return [next(iter(row), None) if len(row) < 2 else tuple(row) for row in rows]
+    return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
 
 @pytest.mark.parametrize(
