@@ -10,12 +10,13 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from omero_hcs.errors import InputError
+from omero_hcs.errors import InputError, SandboxError
 from omero_hcs.sandbox.ice.endpoint import PortTakenError
 from omero_hcs.sandbox.objects.snapshot import check_place
 from omero_hcs.sandbox.server import Server
@@ -52,15 +53,28 @@ def main() -> int:
     except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
+    return serve(server, arguments, stop)
+
+
+def serve(server: Server, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Say where the server answers, wait until it has to stop, and stop it."""
     server.start()
+    orphaned = threading.Event()
     if arguments.watch_stdin:
-        threading.Thread(target=watch_stdin, args=(stop,), daemon=True).start()
+        threading.Thread(target=watch_stdin, args=(stop, orphaned), daemon=True).start()
     ports = server.endpoint.ports
     ready = {"port": ports.tls, "plain_port": ports.plain, "pid": os.getpid()}
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     stop.wait()
-    server.stop()
+    try:
+        server.stop()
+    except SandboxError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    finally:
+        if arguments.temporary is not None and orphaned.is_set():
+            shutil.rmtree(arguments.temporary, ignore_errors=True)
     return 0
 
 
@@ -73,6 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scripts", type=Path, help="a folder of official scripts")
     parser.add_argument("--snapshot", type=Path, help="read if it is there, written at the end")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin is closed")
+    parser.add_argument("--temporary", type=Path, help="a folder to remove then")
     parser.add_argument("--verbose", action="store_true", help="log every error of a call")
     return parser.parse_args()
 
@@ -87,9 +102,10 @@ def set_up_log(data: Path, *, verbose: bool) -> None:
     )
 
 
-def watch_stdin(stop: threading.Event) -> None:
+def watch_stdin(stop: threading.Event, orphaned: threading.Event) -> None:
     """End with the process that started us, however it ends."""
     sys.stdin.buffer.read()
+    orphaned.set()
     stop.set()
 
 

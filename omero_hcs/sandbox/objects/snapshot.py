@@ -36,7 +36,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omero_hcs.errors import InputError
+from omero_hcs.errors import InputError, SandboxError
 from omero_hcs.sandbox.model.schema import SCHEMA, Field, Kind
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.values import from_json, to_json
@@ -93,24 +93,43 @@ def write_snapshot(path: Path, world: World, data: Path, state: Mapping[str, Any
         The folder with `Pixels` and `Files`.
     state : mapping
         What else belongs to the server, ready for JSON.
+
+    Raises
+    ------
+    SandboxError
+        The disk is full, or the folder is gone.
     """
-    with _replacing(path) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
-        whole = {
-            **state,
-            "schema_version": SCHEMA_VERSION,
-            "next_ids": dict(world.next_ids),
-            "orders": list(_orders(world)),
-            "arrivals": list(_arrivals(world)),
-        }
-        archive.writestr(STATE, json.dumps(whole), zipfile.ZIP_DEFLATED)
-        entry = zipfile.ZipInfo(ROWS)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        with archive.open(entry, "w", force_zip64=True) as lines:
-            for row in world.all_rows():
-                lines.write(json.dumps(_row_to_json(row)).encode() + b"\n")
-        for name in _files_of(world):
-            if (data / name).exists():
-                archive.write(data / name, name, zipfile.ZIP_STORED)
+    whole = {
+        **state,
+        "schema_version": SCHEMA_VERSION,
+        "next_ids": dict(world.next_ids),
+        "orders": list(_orders(world)),
+        "arrivals": list(_arrivals(world)),
+    }
+    try:
+        with (
+            _replacing(path) as temporary,
+            zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive,
+        ):
+            archive.writestr(STATE, json.dumps(whole), zipfile.ZIP_DEFLATED)
+            _write_rows(archive, world)
+            for name in _files_of(world):
+                if (data / name).exists():
+                    archive.write(data / name, name, zipfile.ZIP_STORED)
+    except OSError as error:
+        msg = (
+            f"The snapshot {path} can't be written: {error.strerror or error}. "
+            "What was in it before is still there."
+        )
+        raise SandboxError(msg) from error
+
+
+def _write_rows(archive: zipfile.ZipFile, world: World) -> None:
+    entry = zipfile.ZipInfo(ROWS)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    with archive.open(entry, "w", force_zip64=True) as lines:
+        for row in world.all_rows():
+            lines.write(json.dumps(_row_to_json(row)).encode() + b"\n")
 
 
 @contextmanager

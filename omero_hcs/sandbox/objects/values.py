@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import math
+from numbers import Integral, Real
 from typing import Any
 
 from omero_hcs.sandbox.ice.record import omero
@@ -30,10 +31,12 @@ def to_json(value: Any) -> Any:
     TypeError
         It is of no kind that a row may hold.
     """
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, str | bool):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": repr(value)}
+    if isinstance(value, Integral):  # NumPy's as well
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else {"float": str(float(value))}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if hasattr(value, "getUnit"):
