@@ -56,4 +56,4 @@ release: setup  ## check the version and the changelog, build, and try the wheel
 
 clean:  ## remove what make made, but for .venv
 	@rm -rf build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find omero_hcs tests tools docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find $(wildcard $(CODE)) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

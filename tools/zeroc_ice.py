@@ -77,19 +77,22 @@ def install(python: Path) -> None:
 
 def candidates(python: Path, scratch: Path) -> Iterator[tuple[Path, str]]:
     """Yield wheels and where each is from, best first; each is looked for when it is asked for."""
-    for folder in folders():
-        for wheel in sorted(folder.glob(f"zeroc_ice-{VERSION}-*{PYTHON}-*.whl")):
-            yield wheel, f"from {wheel}"
+    if named := os.environ.get("OMERO_HCS_WHEELS"):
+        folder = Path(named).expanduser()
+        yield from (found := in_folder(folder))
+        if not found:
+            say(f"{folder}, named by OMERO_HCS_WHEELS, has no zeroc-ice {VERSION} for {PYTHON}.")
+    yield from in_folder(cache())
     if (wheel := downloaded(scratch)) is not None:
         yield wheel, "as Glencoe Software publishes it (over HTTPS; its digest is not known)"
     started = time.monotonic()
     yield built(python, scratch), f"built from source in {time.monotonic() - started:.0f} s"
 
 
-def folders() -> list[Path]:
-    """Return the folders that may have a wheel: the user's own, then the cache."""
-    named = os.environ.get("OMERO_HCS_WHEELS")
-    return [Path(named).expanduser(), cache()] if named else [cache()]
+def in_folder(folder: Path) -> list[tuple[Path, str]]:
+    """Return the wheels of a folder that are for this Python, and what to say of them."""
+    wheels = sorted(folder.glob(f"zeroc_ice-{VERSION}-*{PYTHON}-*.whl"))
+    return [(wheel, f"from {wheel}") for wheel in wheels]
 
 
 def cache() -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import time
 import urllib.error
+import venv
 import zipfile
 from pathlib import Path
 
@@ -40,17 +40,23 @@ time.sleep(600)
 
 
 @pytest.fixture(scope="module")
-def empty_environment(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("empty") / "environment"
+def pip(tmp_path_factory):
+    """A folder with pip in it: a Python that runs tests need not have it."""
+    folder = tmp_path_factory.mktemp("pip")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    return folder
+    return next(folder.glob("lib/python*/site-packages"))
 
 
 @pytest.fixture
-def python(empty_environment, tmp_path):
+def python(pip, tmp_path):
     """The Python of an environment with pip and nothing else."""
-    shutil.copytree(empty_environment, tmp_path / "environment", symlinks=True)
-    return tmp_path / "environment" / "bin" / "python"
+    return environment(tmp_path / "environment", pip)
+
+
+def environment(folder, pip):
+    venv.create(folder, symlinks=True)
+    (next(folder.glob("lib/python*/site-packages")) / "pip.pth").write_text(f"{pip}\n")
+    return folder / "bin" / "python"
 
 
 @pytest.fixture
@@ -134,6 +140,15 @@ def test_the_users_folder_comes_before_the_cache(tool, python, tmp_path, monkeyp
     tool.install(python)
     assert origin(python) == "the user's folder"
     assert capsys.readouterr().out == f"Set-up: zeroc-ice from {wheel}.\n"
+
+
+def test_a_folder_without_a_wheel_is_named(tool, python, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("OMERO_HCS_WHEELS", str(tmp_path / "mistyped"))
+    make_wheel(tool.cache(), "the cache")
+    tool.install(python)
+    assert origin(python) == "the cache"
+    words = f"{tmp_path / 'mistyped'}, named by OMERO_HCS_WHEELS, has no zeroc-ice 3.6.5 for {TAG}"
+    assert words in capsys.readouterr().out
 
 
 def test_the_cache_comes_before_the_network(tool, python, monkeypatch):
@@ -240,12 +255,11 @@ def test_what_cannot_be_fetched_is_built(
     assert origin(python) == "the build"
 
 
-def test_a_build_is_done_once(tool, python, empty_environment, tmp_path):
+def test_a_build_is_done_once(tool, python, pip, tmp_path):
     builds(tool, tmp_path, make_wheel(tmp_path / "elsewhere", "the build"))
     tool.install(python)
     tool.BUILDER.write_text(FAILING_BUILDER)
-    shutil.copytree(empty_environment, tmp_path / "second", symlinks=True)
-    second = tmp_path / "second" / "bin" / "python"
+    second = environment(tmp_path / "second", pip)
     tool.install(second)
     assert origin(second) == "the build"
     assert [path.name for path in tool.cache().iterdir()] == [NAME]
