@@ -62,8 +62,8 @@ def command(
             with contextlib.ExitStack() as started:
                 running = _start(started, server, web_port if with_web else None)
                 demo = _fill(running, source, quiet=as_json)
-                _show(running, demo, server, as_json=as_json)
                 code = DONE
+                _show(running, demo, server, as_json=as_json)
                 running.wait()
         except KeyboardInterrupt:
             pass

@@ -141,6 +141,8 @@ def start(
         arguments += ["--scripts", scripts.resolve()]
     if snapshot is not None:
         arguments += ["--snapshot", snapshot.resolve()]
+    if data is None:
+        arguments += ["--temporary", home]  # for the case that this process is killed
     said = home / "process.log"  # what goes wrong before the server has a log
     # By its environment: whoever is on the machine may read what a process was started with.
     environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}

@@ -5,9 +5,12 @@ gunicorn reads this module as its configuration: names that it knows are setting
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import django
@@ -19,8 +22,10 @@ from whitenoise import WhiteNoise
 workers = 1  # OMERO.web's cache is in this process's memory
 worker_class = "gthread"
 threads = 8
-graceful_timeout = 2
+graceful_timeout = 1
 control_socket_disable = True
+
+_orphaned = threading.Event()
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001  (gunicorn's)
@@ -39,7 +44,17 @@ def make_application() -> Any:
     return WhiteNoise(get_wsgi_application(), root=settings.STATIC_ROOT, prefix=prefix)
 
 
+def on_exit(server: Any) -> None:  # noqa: ARG001  (gunicorn's)
+    """Remove what the parent, which is gone, would have removed."""
+    if _orphaned.is_set():
+        home = Path(os.environ["OMERODIR"])
+        shutil.rmtree(home, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the server, ending too, still has files in it
+            home.parent.rmdir()
+
+
 def _end_with_parent() -> None:
     """Wait for the end of standard input, which is the end of the process that holds it."""
     os.read(0, 1)
+    _orphaned.set()
     os.kill(os.getpid(), signal.SIGTERM)

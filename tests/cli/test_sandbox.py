@@ -95,6 +95,16 @@ def test_it_tells_where_the_browser_and_the_clients_find_it(start, tmp_path):
     assert list(running.folder.iterdir()) == []
 
 
+def test_killed_it_leaves_nothing_either(start):
+    running = start("--web", "--wells", 6)
+    running.lines_until("Press Ctrl-C")
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    running.process.kill()
+    psutil.wait_procs(children, timeout=HUNG_SECONDS)
+    assert not any(child.is_running() for child in children)
+    assert list(running.folder.iterdir()) == []
+
+
 def test_stopped_while_it_starts_it_leaves_nothing_either(start):
     running = start("--wells", 384)
     while not list(running.folder.glob("*/data/server.log")):

@@ -114,12 +114,13 @@ def test_a_server_that_dies_while_it_starts_tells_why_and_leaves_nothing(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_ends_with_a_parent_that_was_killed():
+def test_it_ends_with_a_parent_that_was_killed_and_takes_its_folder_along():
     parent = start_in_a_process("input()")
-    pid = int(parent.stdout.readline().split()[0])
+    pid, home = parent.stdout.readline().split()
     parent.kill()
     parent.wait()
-    wait_until(lambda: is_gone(pid))
+    wait_until(lambda: is_gone(int(pid)))
+    assert not Path(home).exists()
 
 
 def test_it_ends_with_a_parent_that_forgot_it():
