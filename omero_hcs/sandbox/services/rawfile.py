@@ -62,7 +62,7 @@ class RawFileStore(Service):
                 msg = f"Cannot read ome.model.core.OriginalFile:Id_{fileId}"
                 raise security(msg)
             self._may_edit = caller.rights(row).edit
-        self._row, self._is_modified = row, False
+        self._row = row
 
     def getFileId(self, current: Any) -> Any:
         return None if self._row is None else rtypes.rlong(self._row.id)
@@ -151,9 +151,10 @@ class RawFileStore(Service):
         return self._save(asking)
 
     def _save(self, caller: Caller) -> Any:
-        row, told = self._row, os.fstat(self._open().fileno())
-        if row is None:
+        row = self._row
+        if row is None or not self._may_edit:
             return None
+        told = os.fstat(self._open().fileno())
         hasher = row.values.get("hasher")
         hashed = None if hasher is None else checksum(self._path, hasher.values["value"])
         self._is_modified = False

@@ -66,7 +66,9 @@ class RawPixelsStore(Service):
                 raise validation(msg)
             self._opened = Planes(self.server.files.pixels(row), row)
             self._may_edit = caller.rights(row).edit
-        self._row, self._is_new, self._is_modified = row, not self._opened.is_written, False
+        # As in OMERO, that something was written is remembered, though not of which pixels: save()
+        # before going on to others.
+        self._row, self._is_new = row, not self._opened.is_written
 
     def prepare(self, pixelsIds: Sequence[int], current: Any) -> None:
         return None  # nothing to fetch beforehand
@@ -342,13 +344,16 @@ class RawPixelsStore(Service):
         return self._save(asking)
 
     def _save(self, caller: Caller) -> Any:
-        row, digest = self._row, self._planes.digest().hex()
+        row, opened = self._row, self._opened
         self._is_modified = False
         if not self.session.closed:  # whoever ends it goes through that list
             with contextlib.suppress(ValueError):
                 self.session.at_end.remove(self._save_at_end)
+        if row is None or opened is None or not self._may_edit:
+            return None
+        digest = opened.digest().hex()
         with self.world.transaction():
-            if row is None or self.world.get("Pixels", row.id) is not row:
+            if self.world.get("Pixels", row.id) is not row:
                 return None  # deleted meanwhile
             caller.event = self.server.new_event(caller)
             self.world.set(row, "sha1", digest)

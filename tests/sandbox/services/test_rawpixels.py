@@ -262,6 +262,19 @@ def test_saving_hashes_all_planes(omero_conn):
     assert sha1_of(omero_conn, pixels_id) == expected.hexdigest()
 
 
+def test_one_store_goes_through_many_images(omero_conn):
+    ids = [new_pixels(omero_conn) for _ in range(3)]
+    with opened(omero_conn, ids[0]) as store:
+        for number, pixels_id in enumerate(ids):
+            store.setPixelsId(pixels_id, True)
+            store.setPlane(bytes([number]) * 60, 0, 0, 0)
+            if number != 1:
+                store.save()
+    hashes = [sha1_of(omero_conn, pixels_id) for pixels_id in ids]
+    assert hashes[1] == "Pending..."  # nobody saved it: so it is in OMERO, too
+    assert len({*hashes}) == 3
+
+
 def test_closing_saves(omero_conn):
     pixels_id = new_pixels(omero_conn)
     with opened(omero_conn, pixels_id) as store:
@@ -290,6 +303,15 @@ def test_members_of_a_group_read_and_do_not_write(omero_conn, omero_second_conn)
         with pytest.raises(omero.SecurityViolation):
             theirs.setPlane(bytes(60), 0, 0, 0)
         assert mine.getPlane(0, 0, 0) == b"\1" * 60
+
+
+def test_going_on_to_the_pixels_of_others_changes_nothing_of_theirs(omero_conn, omero_second_conn):
+    theirs, mine = new_pixels(omero_conn), new_pixels(omero_second_conn)
+    with opened(omero_second_conn, mine) as store:
+        store.setPlane(bytes(60), 0, 0, 0)
+        store.setPixelsId(theirs, True)
+        assert store.save() is None
+    assert sha1_of(omero_conn, theirs) == "Pending..."
 
 
 def test_private_pixels_and_missing_ones_do_not_exist(
