@@ -28,7 +28,7 @@ from omero_hcs.sandbox.hql.expressions import (
     refuse,
 )
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
-from omero_hcs.sandbox.hql.functions import compile_call
+from omero_hcs.sandbox.hql.functions import AGGREGATES, EDGES, compile_call
 from omero_hcs.sandbox.hql.kinds import Thing
 from omero_hcs.sandbox.hql.memberships import (
     compile_exists,
@@ -46,6 +46,7 @@ from omero_hcs.sandbox.hql.sources import (
     place_conditions,
     walk_of,
 )
+from omero_hcs.sandbox.hql.sqlrules import check_groups, check_order, unaliased
 from omero_hcs.sandbox.hql.terms import Term, slots_of
 
 COMPILERS: dict[type, Callable[[Any, Scope], Term]] = {
@@ -98,21 +99,21 @@ class HqlCompiler:
         emit_slot = scope.new_slot()
         steps, fetches = _sources(query, scope)
         items = _items(query, scope, steps)
-        _check_fetches(query, fetches, items)
         conditions = [scope.compile(part) for part in _parts(query.where)]
+        keys = [scope.compile(key) for key in query.group_by]
+        having = [] if query.having is None else [scope.compile(query.having)]
+        order = [scope.compile(unaliased(one.expression, query)) for one in query.order_by]
+        grouped = [item.term for item in items] + having + order
+        is_grouped = bool(keys) or any(term.is_aggregate for term in grouped)
+        _check(query, items, fetches, scope)
         if any(condition.is_aggregate for condition in conditions):
             msg = "aggregates not allowed in WHERE clause"
             raise could_not_execute(msg)
-        keys = [scope.compile(key) for key in query.group_by]
-        having = None if query.having is None else scope.compile(query.having)
-        order = [scope.compile(_unaliased(one.expression, query)) for one in query.order_by]
-        if query.select is not None and query.select.distinct:
-            _check_order(query, items, scope)
+        if is_grouped:
+            check_groups(query, scope, frozenset(AGGREGATES) | EDGES)
         conditions += scope.required.values()
         constants = place_conditions(steps, conditions)
         narrow_ranges(steps, conditions)
-        everything = [item.term for item in items] + conditions + keys + order
-        everything += [] if having is None else [having]
         return Program(
             items=items,
             form=s.Form.ROW if query.select is None else query.select.form,
@@ -120,17 +121,37 @@ class HqlCompiler:
             walk=walk_of(steps, emit_slot),
             constants=tuple(constants),
             group_by=tuple(key.get for key in keys),
-            having=None if having is None else having.get,
+            having=having[0].get if having else None,
             order_by=tuple(
                 (term.get, one.descending) for term, one in zip(order, query.order_by, strict=True)
             ),
             fetches=tuple(fetch for fetch in fetches if fetch is not None),
-            is_grouped=bool(keys) or any(term.is_aggregate for term in everything),
+            is_grouped=is_grouped,
             group_slot=scope.group_slot,
             emit_slot=emit_slot,
-            outer_slots=_outer_slots(everything, steps, scope),
+            outer_slots=_outer_slots([*grouped, *conditions, *keys], steps, scope),
             places=scope.new_slot(),  # counted on by all subqueries
         )
+
+
+def _check(
+    query: s.Query, items: Sequence[Item], fetches: Sequence[Fetch | None], scope: Scope
+) -> None:
+    """Refuse to fetch for, and to sort distinct rows by, what is not selected."""
+    if query.select is None:
+        return
+    loaded = _selected(items)
+    for fetch in fetches:
+        if fetch is not None:
+            if fetch.origin not in loaded:
+                msg = (
+                    "query specified join fetching, but the owner of the fetched association was "
+                    f"not present in the select list [{fetch.field}]"
+                )
+                raise HqlError(msg)
+            loaded.add(fetch.slot)
+    if query.select.distinct:
+        check_order(query, scope, loaded)
 
 
 def _sources(query: s.Query, scope: Scope) -> tuple[list[Step], list[Fetch | None]]:
@@ -173,31 +194,6 @@ def _term_of(source: Source) -> Term:
     return Term(lambda env: env[slot], source.type, frozenset({slot}), source.trail)
 
 
-def _unaliased(node: s.Expression, query: s.Query) -> s.Expression:
-    """Put what an alias of `select` stands for in its place in `order by`."""
-    if query.select is not None and isinstance(node, s.Path) and len(node.names) == 1:
-        for item in query.select.items:
-            if item.alias == node.names[0]:
-                return item.expression
-    return node
-
-
-def _check_fetches(query: s.Query, fetches: Sequence[Fetch | None], items: Sequence[Item]) -> None:
-    """Refuse to fetch for rows that are not selected."""
-    if query.select is None:
-        return
-    loaded = _selected(items)
-    for fetch in fetches:
-        if fetch is not None:
-            if fetch.origin not in loaded:
-                msg = (
-                    "query specified join fetching, but the owner of the fetched association was "
-                    f"not present in the select list [{fetch.field}]"
-                )
-                raise HqlError(msg)
-            loaded.add(fetch.slot)
-
-
 def _selected(items: Sequence[Item]) -> set[int]:
     """Places of the rows that are selected themselves."""
     return {
@@ -208,32 +204,6 @@ def _selected(items: Sequence[Item]) -> set[int]:
         and not item.term.is_path
         for slot in item.term.slots
     }
-
-
-def _check_order(query: s.Query, items: Sequence[Item], scope: Scope) -> None:
-    """Refuse, as PostgreSQL does, to sort distinct rows by what is not selected."""
-    selected = [item.expression for item in query.select.items] if query.select else []
-    columns = _selected(items) | {
-        source.slot
-        for source, node in zip(scope.sources.values(), query.sources, strict=True)
-        if isinstance(node, s.Join) and node.fetch
-    }
-    for one in query.order_by:
-        node = _unaliased(one.expression, query)
-        if node in selected or (isinstance(node, s.Path) and _is_column(node, scope, columns)):
-            continue
-        msg = "for SELECT DISTINCT, ORDER BY expressions must appear in select list"
-        raise could_not_execute(msg)
-
-
-def _is_column(node: s.Path, scope: Scope, slots: set[int]) -> bool:
-    """Say whether a path is a column of a selected row."""
-    source = scope.find(node.names[0])
-    if source is None:
-        return len(scope.sources) == 1
-    rest = [name for name in node.names[1:] if name not in {"id", "details"}]
-    is_unit = rest[1:] in (["value"], ["unit"])
-    return source.slot in slots and (len(rest) <= 1 or is_unit)
 
 
 def _outer_slots(terms: Sequence[Term], steps: Sequence[Step], scope: Scope) -> frozenset[int]:

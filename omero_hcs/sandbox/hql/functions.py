@@ -29,6 +29,7 @@ from omero_hcs.sandbox.hql.scope import Scope
 from omero_hcs.sandbox.hql.terms import Environment, Getter, Term, derived
 
 MILLISECONDS = 1000
+EDGES = frozenset({"minindex", "maxindex"})  # of an alias, they are aggregates
 Aggregate = Callable[[list[Any]], Any]
 Function = tuple[Type | None, Callable[..., Any]]  # type of its value; None: that of its argument
 

@@ -136,6 +136,37 @@ def test_distinct_rows_are_sorted_only_by_what_is_selected(engine, plate):
     assert len(engine.project(fine, None, None)) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select w.row, w.column, count(*) from Well w group by w.row",
+        "select w.id, max(w.column) from Well w",
+        "select count(*) from Well w order by w.id",
+        "select w.plate.name, count(*) from Well w group by w.plate.id",
+        "select w.row + w.column from Well w group by w.row",
+        "select w.row from Well w group by w.row having w.column = 1",
+    ],
+)
+def test_what_differs_within_a_group_is_no_value_of_it(engine, plate, text):
+    with pytest.raises(omero.ApiUsageException, match="must appear in the GROUP BY clause"):
+        engine.project(text, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select w.row + 1, count(*) from Well w group by w.row order by w.row",
+        "select w.row + 1, count(*) from Well w group by w.row + 1 order by count(*)",
+        "select w.id, w.column, w.details.owner.id, count(*) from Well w group by w.id",
+        "select w, count(s) from Well w join w.wellSamples s group by w",
+        "select w.row, (select max(p.id) from Plate p where p.id > w.row) from Well w group by w.row",
+        "select max(w.id) - min(w.id), 'x', 1 from Well w",
+    ],
+)
+def test_what_is_the_same_throughout_a_group_is_a_value_of_it(engine, plate, text):
+    assert engine.project(text, None, None)
+
+
 def test_the_column_of_an_ordered_collection_is_known_by_its_name(lab, engine, plate):
     well = lab.world.get("Well", 1)
     with lab.world.transaction():
