@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omero.processor import ProcessorI
+from omero.processor import ProcessI, ProcessorI
 from omero_ext import killableprocess
 
 from omero_hcs.sandbox.scripts import reaper
@@ -84,6 +84,16 @@ class WatchedPopen(killableprocess.Popen):  # type: ignore[misc]  # omero-py has
             self._reaper.tell(ENDED, self.pid)
 
 
+class WatchedProcess(ProcessI):  # type: ignore[misc]  # omero-py has no types
+    """A script's run that may be ended twice: who polls it and its watcher may both see its end."""
+
+    def deactivate(self) -> None:
+        """Clean up after the script, unless that was done."""
+        with self._lock:
+            if self.isActive():
+                super().deactivate()
+
+
 class WatchedProcessor(ProcessorI):  # type: ignore[misc]  # omero-py has no types
     """A processor whose scripts the reaper knows."""
 
@@ -94,6 +104,7 @@ class WatchedProcessor(ProcessorI):  # type: ignore[misc]  # omero-py has no typ
     def find_launcher(self, current: Any) -> tuple[str, Any]:
         """Say with which interpreter and by which class a script is run."""
         launcher, kind = super().find_launcher(current)
+        kind = WatchedProcess if kind is ProcessI else kind
         return launcher, partial(kind, Popen=partial(WatchedPopen, reaper=self._reaper))
 
     def cleanup(self) -> None:

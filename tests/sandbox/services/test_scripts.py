@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 
 import omero
@@ -17,6 +18,7 @@ from omero.rtypes import rbool, rint, rlist, rlong, rmap, rstring, unwrap
 from omero_hcs.sandbox import launch
 from omero_hcs.sandbox.address import Address
 from omero_hcs.sandbox.people import People
+from omero_hcs.sandbox.scripts.watched import WatchedProcess
 
 HUNG_SECONDS = 60.0
 EVERYTHING = """
@@ -538,3 +540,9 @@ def test_a_job_is_seen_by_nobody_outside_its_group(people, conn):
         with pytest.raises(omero.ApiUsageException):
             handle.attach(process.getJob().id.val)
     process.close(False)
+
+
+def test_a_run_that_has_ended_may_be_ended_again():
+    run = WatchedProcess.__new__(WatchedProcess)
+    run._lock, run.popen = threading.RLock(), None
+    run.deactivate()
