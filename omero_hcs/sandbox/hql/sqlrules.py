@@ -34,9 +34,9 @@ def check_groups(query: s.Query, scope: Scope, aggregates: Collection[str]) -> N
     selected = [item.expression for item in query.select.items] if query.select else []
     sorted_by = [unaliased(one.expression, query) for one in query.order_by]
     having = [] if query.having is None else [query.having]
-    keys = frozenset(query.group_by)
+    keys = frozenset(_column(key) for key in query.group_by)
     # Grouped by its id, a row is the same throughout the group.
-    by_id = [key for key in keys if isinstance(key, s.Path) and key.names[1:] in ((), ("id",))]
+    by_id = [key for key in keys if isinstance(key, s.Path) and len(key.names) == 1]
     whole = {source.slot for key in by_id if (source := scope.sources.get(key.names[0]))}
     for node in (*selected, *sorted_by, *having):
         for path in _loose_paths(node, keys, aggregates):
@@ -56,10 +56,10 @@ def _is_own(path: s.Path, scope: Scope) -> bool:
 
 
 def _loose_paths(
-    node: object, keys: Collection[s.Expression], aggregates: Collection[str]
+    node: object, keys: Collection[object], aggregates: Collection[str]
 ) -> Iterator[s.Path]:
     """Paths outside of keys, aggregates and subqueries."""
-    if node in keys or isinstance(node, s.Query):
+    if isinstance(node, s.Query) or _column(node) in keys:
         return
     if isinstance(node, s.Call) and node.name in aggregates:
         return
@@ -71,6 +71,12 @@ def _loose_paths(
     elif isinstance(node, s.Expression):
         for one in fields(node):
             yield from _loose_paths(getattr(node, one.name), keys, aggregates)
+
+
+def _column(node: object) -> object:
+    """Name a column in one way: a reference and its id are the same one."""
+    is_id = isinstance(node, s.Path) and len(node.names) > 1 and node.names[-1] == "id"
+    return s.Path(node.names[:-1]) if is_id and isinstance(node, s.Path) else node
 
 
 def check_order(query: s.Query, scope: Scope, loaded: Collection[int]) -> None:

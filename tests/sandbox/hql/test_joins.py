@@ -159,7 +159,12 @@ def test_what_differs_within_a_group_is_no_value_of_it(engine, plate, text):
         "select w.row + 1, count(*) from Well w group by w.row + 1 order by count(*)",
         "select w.id, w.column, w.details.owner.id, count(*) from Well w group by w.id",
         "select w, count(s) from Well w join w.wellSamples s group by w",
-        "select w.row, (select max(p.id) from Plate p where p.id > w.row) from Well w group by w.row",
+        (
+            "select w.row, (select count(*) from Plate p where p.id > w.row) from Well w "
+            "group by w.row"
+        ),
+        "select s.image.id, count(s.id) from WellSample s group by s.image",
+        "select s.image, count(s.id) from WellSample s group by s.image.id",
         "select max(w.id) - min(w.id), 'x', 1 from Well w",
     ],
 )
