@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
+import threading
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,14 +30,14 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("omero_hcs.sandbox")
 SIDE = 48  # OMERO's default, pixels
 MIME_TYPE = "image/jpeg"
+PENDING = "Pending..."  # sha1 of planes that nobody saved yet
 
 
 class ThumbnailStore(Service):
     """Operations of `omero.api.ThumbnailStore`.
 
-    OMERO keeps the pictures in files and their sizes in `Thumbnail` rows, whose version tells its
-    web pages when to fetch a picture anew. The rows are kept here, too; the pictures are made each
-    time.
+    As in OMERO, pictures are kept in files and their sizes in `Thumbnail` rows, whose version tells
+    its web pages when to fetch a picture anew. `...Direct` operations keep nothing.
     """
 
     def __init__(self, server: Server, session: OpenSession) -> None:
@@ -158,7 +161,7 @@ class ThumbnailStore(Service):
             return self._is_noted(pixels, self._stored, (width, height), caller)
 
     def _kept(self, width: int, height: int, current: Any) -> bytes:
-        made = self._direct(width, height, current)
+        made = self._direct(width, height, current, keep=True)
         if not self._in_progress:
             pixels, stored, size = self._asked, self._stored, (width, height)
             with self.reading(current) as caller:
@@ -175,6 +178,8 @@ class ThumbnailStore(Service):
         current: Any,
         z: int | None = None,
         t: int | None = None,
+        *,
+        keep: bool = False,
     ) -> bytes:
         pixels, stored = self._asked, self._stored
         if self._in_progress:
@@ -195,7 +200,24 @@ class ThumbnailStore(Service):
             return picture.clock(width, height)
         with self.world.lock:
             settings = read_settings(self.world, stored)
+        if keep:
+            return self._from_file(pixels, settings, (width, height))
         return paint(planes, settings, (width, height), z, t)
+
+    def _from_file(self, pixels: Row, settings: Settings, size: tuple[int, int]) -> bytes:
+        planes, sha1 = written_planes(self.server.files, pixels), pixels.values["sha1"]
+        if sha1 == PENDING:  # they may still change
+            return paint(planes, settings, size)
+        name = hashlib.sha1(f"{sha1} {size} {settings}".encode(), usedforsecurity=False).hexdigest()
+        file = self.server.files.thumbnails(pixels) / f"{name}.jpg"
+        with contextlib.suppress(FileNotFoundError):
+            return file.read_bytes()
+        made = paint(planes, settings, size)
+        file.parent.mkdir(exist_ok=True, mode=0o700)
+        part = file.with_suffix(f".{threading.get_ident()}")
+        part.write_bytes(made)
+        part.replace(file)
+        return made
 
     # -- many
 
@@ -227,8 +249,7 @@ class ThumbnailStore(Service):
                 if settings is None:
                     found[row_id] = picture.clock(*size)
                 else:
-                    planes = written_planes(self.server.files, pixels)
-                    found[row_id] = paint(planes, settings, size)
+                    found[row_id] = self._from_file(pixels, settings, size)
             except Ice.Exception as error:
                 LOG.warning("no thumbnail of Pixels:%s: %s", row_id, error)
                 found[row_id] = b""

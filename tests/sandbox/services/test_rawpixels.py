@@ -352,3 +352,12 @@ def test_ranges_and_histograms(omero_conn):
         assert [len(counts) for counts in store.getHistogram([0], 0, False, whole).values()] == [
             256
         ]
+
+
+def test_large_images_take_any_tile(omero_conn):
+    side = 3200  # OMERO makes a pyramid of what is larger than 3192 x 3192
+    pixels_id = new_pixels(omero_conn, (1, 1, 1, side, side), "uint8")
+    with opened(omero_conn, pixels_id) as store:
+        store.setTile(b"\7" * 200, 0, 0, 0, 3000, 3190, 20, 10)
+        assert store.getTile(0, 0, 0, 2999, 3190, 3, 1) == b"\0\7\7"
+        assert store.getHypercube([3019, 3199, 0, 0, 0], [2, 1, 1, 1, 1], [1] * 5) == b"\7\0"

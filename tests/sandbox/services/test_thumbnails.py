@@ -7,7 +7,8 @@ import contextlib
 import numpy as np
 import omero
 import pytest
-from omero.rtypes import rint
+from omero.model import RenderingDefI
+from omero.rtypes import rdouble, rint
 from omero.sys import ParametersI
 
 from tests.sandbox.services.pictures import decoded, new_image, unwritten_image
@@ -177,3 +178,23 @@ def test_one_call_may_be_about_all_groups(omero_make_group, omero_make_user, ome
     conn.SERVICE_OPTS.setOmeroGroup("-1")
     found = conn.getThumbnailSet([image.getId() for image in images], 60)
     assert [decoded(jpeg).shape for jpeg in found.values()] == [(40, 60, 3)] * 2
+
+
+def test_a_kept_thumbnail_follows_its_settings_and_its_user(omero_conn, omero_second_conn, image):
+    def brightest(conn):
+        seen = conn.getObject("Image", image.getId())
+        return decoded(seen.getThumbnail((96,), direct=False))[32, 48].max()
+
+    assert min(brightest(omero_conn), brightest(omero_conn)) > BRIGHT
+    theirs = omero_second_conn.getObject("Image", image.getId())
+    theirs.set_active_channels([1], [[0, 5000]], ["FFFFFF"])
+    theirs.saveDefaults()
+    assert brightest(omero_second_conn) < BRIGHT
+    assert brightest(omero_conn) > BRIGHT
+    # By its binding alone, as a client may: the settings themselves say nothing of a change.
+    row = omero_conn.getPixelsService().retrieveRndSettings(image.getPixelsId())
+    binding = row.getChannelBinding(0)
+    binding.inputEnd = rdouble(9000)
+    binding.renderingDef = RenderingDefI(row.id.val, False)
+    omero_conn.getUpdateService().saveObject(binding)
+    assert brightest(omero_conn) < BRIGHT
