@@ -38,7 +38,7 @@ RELEASES = {
 }
 RELEASED_FOR = ("cp311", "cp312")
 SECONDS_TO_ANSWER = 5
-BUILD_MINUTES = "1 to 2 minutes on two cores"
+BUILD_MINUTES = "1 to 2 minutes on two free cores"
 PROBE = "#include <Python.h>\n#include <openssl/ssl.h>\n#include <bzlib.h>\n"
 DEV = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
 PACKAGES = ("g++", "libssl-dev", "libbz2-dev")
@@ -210,7 +210,7 @@ def wait(process: subprocess.Popen[bytes]) -> None:
             process.wait(timeout=1 if terminal else 20)
         except subprocess.TimeoutExpired:
             seconds = time.monotonic() - started
-            say(f"  {seconds:.0f} s of {BUILD_MINUTES}", end="\r" if terminal else "\n")
+            say(f"  {seconds:.0f} s so far", end="\r" if terminal else "\n")
         else:
             return
 
