@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from omero_hcs.sandbox.model.schema import SCHEMA, Kind
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.delete import DeletionPlan
-from omero_hcs.sandbox.objects.graph import GraphFaultError, Options
+from omero_hcs.sandbox.objects.graph import GraphFaultError, Options, is_one_of
+from omero_hcs.sandbox.objects.graph_rules import CHGRP_TARGETS, CHOWN_TARGETS, DELETE_TARGETS
 from omero_hcs.sandbox.objects.transfer import TransferPlan
 from omero_hcs.sandbox.objects.world import World
 
@@ -81,8 +82,9 @@ class Lab:
         roots = [one for one in SCHEMA.values() if one.base is None]
         return [row for root in roots for row in self.world.all(root.name)]
 
-    def chosen(self, numbers):
-        rows = [row for row in self.rows() if not row.entity.is_global]
+    def chosen(self, numbers, legal):
+        """Some of the rows that a request may name."""
+        rows = [row for row in self.rows() if is_one_of(row, legal)]
         return [rows[number % len(rows)] for number in numbers] if rows else []
 
     def told(self):
@@ -138,7 +140,7 @@ def test_a_deletion_leaves_no_reference_to_what_is_gone(rows, level, who, number
         return told[0] in taken if told else None
 
     plan = DeletionPlan(lab.world, lab.caller(who), Options(verdict))
-    plan.add(lab.chosen(numbers))
+    plan.add(lab.chosen(numbers, DELETE_TARGETS))
     try:
         plan.check()
     except GraphFaultError:
@@ -157,7 +159,7 @@ def test_a_deletion_that_is_taken_back_leaves_everything_as_it_was(rows, numbers
     lab = Lab(rows, LEVELS[0])
     before = lab.told()
     plan = DeletionPlan(lab.world, lab.caller(2))
-    plan.add(lab.chosen(numbers))
+    plan.add(lab.chosen(numbers, DELETE_TARGETS))
     try:
         plan.check()
     except GraphFaultError:
@@ -181,7 +183,7 @@ def test_what_moves_is_cut_from_what_stays(rows, level, who, numbers, to_private
     lab = Lab(rows, level)
     before = lab.told()
     plan = TransferPlan(lab.world, lab.caller(who), to_private=to_private)
-    plan.add(lab.chosen(numbers))
+    plan.add(lab.chosen(numbers, CHGRP_TARGETS))
     try:
         with lab.world.transaction():
             plan.finish().carry_out()
@@ -203,7 +205,7 @@ def test_what_moves_is_cut_from_what_stays(rows, level, who, numbers, to_private
 def test_in_a_private_group_nothing_joins_objects_of_two_owners_that_did_not_before(rows, numbers):
     lab = Lab([(entity, 0, choices) for entity, _, choices in rows], LEVELS[0])
     plan = TransferPlan(lab.world, lab.caller(2), verb="give", to_private=True)
-    plan.add(lab.chosen(numbers))
+    plan.add(lab.chosen(numbers, CHOWN_TARGETS))
     try:
         with lab.world.transaction():
             plan.finish().carry_out()
