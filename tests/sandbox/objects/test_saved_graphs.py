@@ -33,8 +33,14 @@ SAVES = st.lists(
 )
 
 
+FIRST = [(kind, [(HERE, 0)] * 4, "") for kind in KINDS if kind != "AnnotationAnnotationLink"]
+
+
 class Lab:
-    """A world of one group with two users, and saves made of random numbers."""
+    """A world of one group with two users, one of whom has something of each kind.
+
+    Further saves are made of random numbers.
+    """
 
     def __init__(self, level):
         self.world = World()
@@ -44,6 +50,7 @@ class Lab:
                 self.world.insert("ExperimenterGroup", name=name)
             self.group = self.world.insert("ExperimenterGroup", name="ours")
             self.world.set_details(self.group, permissions=level)
+        assert self.save(2, FIRST)
 
     def caller(self, number):
         return Caller(self.users[number], self.group, self.group, groups={self.group})
@@ -176,7 +183,10 @@ def test_saves_keep_the_world_consistent_and_failures_leave_nothing(level, saves
 def test_one_bad_object_anywhere_takes_the_whole_save_with_it(saves, place):
     lab = Lab("rwrw--")
     for number, specs in saves:
-        good = [(kind, choices, "") for kind, choices, _ in specs]
+        good = [
+            (kind, [(COPY, number) for _, number in choices], "changed")
+            for kind, choices, _ in specs
+        ]
         bad = ("ProjectDatasetLink", [(NOWHERE, 0)] * 4, "")
         assert not lab.save(number, [*good[:place], bad, *good[place:]])
 
@@ -184,7 +194,7 @@ def test_one_bad_object_anywhere_takes_the_whole_save_with_it(saves, place):
 def test_saving_what_came_back_changes_nothing():
     lab = Lab("rwra--")
     image = omero.model.ImageI()
-    image.name = rtypes.rstring("image")
+    image.name = rtypes.rstring("an image")
     roi = omero.model.RoiI()
     roi.addShape(omero.model.RectangleI())
     image.addRoi(roi)
