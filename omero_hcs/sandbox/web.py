@@ -136,7 +136,8 @@ def _prepare(home: Path, sandbox: Sandbox, port: int) -> dict[str, str]:
     """Write the configuration; the value is the environment that makes OMERO.web use it."""
     for folder in ("etc/grid", "var/log", "tmp"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    servers = [[sandbox.host, sandbox.port, "sandbox"]]
+    # Clients of the JSON API look for a server of the name that is OMERO.web's default.
+    servers = [[sandbox.host, sandbox.port, "omero"]]
     own = {
         "omero.web.server_list": json.dumps(servers),
         "omero.web.secret_key": secrets.token_urlsafe(50),

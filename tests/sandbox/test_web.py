@@ -92,6 +92,10 @@ def api(site):
     return api
 
 
+def test_the_server_has_the_name_that_programs_look_for(api):
+    assert [server["server"] for server in api.get("servers/")] == ["omero"]
+
+
 def test_the_api_walks_from_the_screen_to_an_image(site, api):
     (screen,) = api.get("m/screens/")
     (plate,) = api.get(f"m/screens/{screen['@id']}/plates/")
