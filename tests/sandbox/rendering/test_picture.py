@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from omero_hcs.sandbox.rendering import picture
@@ -27,6 +28,7 @@ def test_a_thumbnail_fits(sizes, longest, expected):
     assert picture.fitting(sizes, longest) == expected
 
 
+@trials(deadline=None)
 @given(first=colours, second=colours, values=st.tuples(st.integers(0, 255), st.integers(0, 255)))
 def test_colours_add_up_to_white_at_most(first, second, values):
     channels = [ChannelSettings(0, 255, colour) for colour in (first, second)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from omero_hcs.sandbox.rendering.quantum import CURVES, levels_of, quantise
@@ -17,6 +18,7 @@ windows = st.tuples(st.integers(-40_000, 40_000), st.integers(0, 70_000)).map(
 )
 
 
+@trials(deadline=None)
 @given(window=windows, family=st.sampled_from(sorted(CURVES)), exponent=st.floats(0.1, 4.0))
 def test_levels_never_fall_and_stay_within_bounds(window, family, exponent):
     channel = ChannelSettings(*window, WHITE, family=family, coefficient=exponent)
@@ -28,6 +30,7 @@ def test_levels_never_fall_and_stay_within_bounds(window, family, exponent):
     assert levels[-1] == 220
 
 
+@trials(deadline=None)
 @given(window=windows, low=st.integers(-32_768, 32_000))
 @pytest.mark.parametrize("dtype", [">i2", "<i2", ">u2", "i1", "u1"])
 def test_small_types_go_through_a_table_that_says_the_same(dtype, window, low):
@@ -38,6 +41,7 @@ def test_small_types_go_through_a_table_that_says_the_same(dtype, window, low):
     np.testing.assert_array_equal(levels_of(plane, channel, WHOLE), expected)
 
 
+@trials(deadline=None)
 @given(window=windows)
 def test_a_reversal_turns_every_level_around(window):
     values = np.linspace(window[0] - 10, window[1] + 10, 500)
