@@ -7,18 +7,13 @@ from typing import Any
 
 from omero_hcs.sandbox.hql import syntax as s
 from omero_hcs.sandbox.hql.conditions import (
-    compile_and,
     compile_between,
     compile_comparison,
-    compile_is_null,
     compile_like,
-    compile_not,
-    compile_or,
     compile_quantified,
 )
 from omero_hcs.sandbox.hql.expressions import (
     compile_arithmetic,
-    compile_case,
     compile_concatenation,
     compile_literal,
     compile_negative,
@@ -30,6 +25,14 @@ from omero_hcs.sandbox.hql.expressions import (
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
 from omero_hcs.sandbox.hql.functions import AGGREGATES, EDGES, compile_call
 from omero_hcs.sandbox.hql.kinds import Thing
+from omero_hcs.sandbox.hql.logic import (
+    compile_and,
+    compile_case,
+    compile_is_null,
+    compile_not,
+    compile_or,
+    compile_truth,
+)
 from omero_hcs.sandbox.hql.memberships import (
     compile_exists,
     compile_in,
@@ -46,7 +49,7 @@ from omero_hcs.sandbox.hql.sources import (
     place_conditions,
     walk_of,
 )
-from omero_hcs.sandbox.hql.sqlrules import check_groups, check_order, unaliased
+from omero_hcs.sandbox.hql.sqlrules import check_groups, check_order, sortable, unaliased
 from omero_hcs.sandbox.hql.terms import Term, slots_of
 
 COMPILERS: dict[type, Callable[[Any, Scope], Term]] = {
@@ -99,16 +102,15 @@ class HqlCompiler:
         emit_slot = scope.new_slot()
         steps, fetches = _sources(query, scope)
         items = _items(query, scope, steps)
-        conditions = [scope.compile(part) for part in _parts(query.where)]
+        conditions = [compile_truth(part, scope) for part in _parts(query.where)]
         keys = [scope.compile(key) for key in query.group_by]
-        having = [] if query.having is None else [scope.compile(query.having)]
-        order = [scope.compile(unaliased(one.expression, query)) for one in query.order_by]
+        having = [] if query.having is None else [compile_truth(query.having, scope)]
+        order = [sortable(unaliased(one.expression, query), scope) for one in query.order_by]
         grouped = [item.term for item in items] + having + order
         is_grouped = bool(keys) or any(term.is_aggregate for term in grouped)
         _check(query, items, fetches, scope)
-        if any(condition.is_aggregate for condition in conditions):
-            msg = "aggregates not allowed in WHERE clause"
-            raise could_not_execute(msg)
+        _refuse_aggregates(conditions, "WHERE")
+        _refuse_aggregates(keys, "GROUP BY")
         if is_grouped:
             check_groups(query, scope, frozenset(AGGREGATES) | EDGES)
         conditions += scope.required.values()
@@ -132,6 +134,12 @@ class HqlCompiler:
             outer_slots=_outer_slots([*grouped, *conditions, *keys], steps, scope),
             places=scope.new_slot(),  # counted on by all subqueries
         )
+
+
+def _refuse_aggregates(terms: Sequence[Term], clause: str) -> None:
+    if any(term.is_aggregate for term in terms):
+        msg = f"aggregates not allowed in {clause} clause"
+        raise could_not_execute(msg)
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""Conditions, in three-valued logic: True, False, and None where SQL says unknown."""
+"""Comparisons: which values can be compared, and how."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute, wrong_clas
 from omero_hcs.sandbox.hql.kinds import (
     BOOL,
     STRING,
+    UNKNOWN,
     ClassOf,
     DetailsOf,
     Members,
+    NamedValueType,
+    Opaque,
+    PermissionsOf,
     Quantity,
     Scalar,
     Thing,
 )
+from omero_hcs.sandbox.hql.logic import compile_and
 from omero_hcs.sandbox.hql.scope import Scope
 from omero_hcs.sandbox.hql.terms import RUN, Environment, Getter, Lookup, Term, derived, slots_of
 from omero_hcs.sandbox.objects.row import Row
@@ -44,69 +49,8 @@ JAVA_CLASSES = {
     "RTime": "java.sql.Timestamp",
     "RObject": "ome.model.IObject",
 }
+INCOMPARABLE = (Members, DetailsOf, PermissionsOf, Quantity, NamedValueType, Opaque)
 DEFAULT_ESCAPE = "\\"  # PostgreSQL's, where a query names none
-
-
-# -- logic
-
-
-def compile_and(node: s.And, scope: Scope) -> Term:
-    """Compile `and`."""
-    terms = [scope.compile(part) for part in node.parts]
-    getters = tuple(term.get for term in terms)
-
-    def get(env: Environment) -> bool | None:
-        unknown = False
-        for one in getters:
-            value = one(env)
-            if value is None:
-                unknown = True
-            elif not value:
-                return False
-        return None if unknown else True
-
-    term = derived(get, BOOL, *terms)
-    term.lookups = tuple(lookup for one in terms for lookup in one.lookups)
-    return term
-
-
-def compile_or(node: s.Or, scope: Scope) -> Term:
-    """Compile `or`."""
-    terms = [scope.compile(part) for part in node.parts]
-    getters = tuple(term.get for term in terms)
-
-    def get(env: Environment) -> bool | None:
-        unknown = False
-        for one in getters:
-            value = one(env)
-            if value:
-                return True
-            unknown = unknown or value is None
-        return None if unknown else False
-
-    return derived(get, BOOL, *terms)
-
-
-def compile_not(node: s.Not, scope: Scope) -> Term:
-    """Compile `not`."""
-    term = scope.compile(node.operand)
-    inner = term.get
-
-    def get(env: Environment) -> bool | None:
-        value = inner(env)
-        return None if value is None else not value
-
-    return derived(get, BOOL, term)
-
-
-def compile_is_null(node: s.IsNull, scope: Scope) -> Term:
-    """Compile `is null`."""
-    term = scope.compile(node.operand)
-    if isinstance(term.type, Members | DetailsOf):
-        msg = "`is null` needs a value; use `is empty` with a collection"
-        raise HqlError(msg)
-    inner = term.get
-    return derived(lambda env: inner(env) is None, BOOL, term)
 
 
 # -- comparisons
@@ -150,7 +94,7 @@ def comparable(left: Term, right: Term) -> tuple[Getter, Getter]:
 
 def side(term: Term, other: Term) -> Getter:
     """Getter of one side of a comparison."""
-    if isinstance(term.type, Members | DetailsOf | Quantity):
+    if isinstance(term.type, INCOMPARABLE):
         msg = f"a {told(term.type)} can't be compared; name one of its properties"
         raise HqlError(msg)
     if term.parameter is not None:
@@ -309,11 +253,11 @@ def compile_like(node: s.Like, scope: Scope) -> Term:
     """Compile `like`."""
     terms = [scope.compile(node.operand), scope.compile(node.pattern)]
     for term in terms:
-        if isinstance(term.type, Scalar) and term.type != STRING:
+        if term.type not in (STRING, UNKNOWN):
             msg = f"operator does not exist: {told(term.type)} ~~ text"
             raise could_not_execute(msg)
     escape = scope.compile(node.escape) if node.escape is not None else None
-    first, second = comparable(terms[0], terms[1])
+    first, second = (_text(get) for get in comparable(terms[0], terms[1]))
     ignore_case = node.ignore_case
 
     def get(env: Environment) -> bool | None:
@@ -324,6 +268,19 @@ def compile_like(node: s.Like, scope: Scope) -> Term:
         return like_regex(pattern, mark, ignore_case).fullmatch(value) is not None
 
     return derived(get, BOOL, *terms, *(() if escape is None else (escape,)))
+
+
+def _text(get: Getter) -> Getter:
+    """Refuse what turns out to be no text: a parameter that is compared with a parameter."""
+
+    def checked(env: Environment) -> str | None:
+        value = get(env)
+        if value is None or isinstance(value, str):
+            return value
+        msg = "operator does not exist: like needs text"
+        raise could_not_execute(msg)
+
+    return checked
 
 
 @lru_cache(1000)

@@ -46,6 +46,9 @@ def compiled(text: str) -> Program:
         return HqlCompiler().query(parse(text))
     except HqlError as fault:
         raise illegal_query(text, fault) from fault
+    except RecursionError as error:
+        too_deep = HqlError("the query is nested too deeply for the sandbox")
+        raise illegal_query(text, too_deep) from error
 
 
 class Engine:

@@ -54,11 +54,7 @@ def compile_negative(node: s.Negative, scope: Scope) -> Term:
     _need_number(term, "-")
     get = term.get
 
-    def negative(env: Environment) -> Any:
-        value = get(env)
-        return None if value is None else -value
-
-    return derived(negative, term.type, term)
+    return derived(strict(operator.mul, lambda _: -1, get), term.type, term)
 
 
 def compile_arithmetic(node: s.Arithmetic, scope: Scope) -> Term:
@@ -81,6 +77,23 @@ def wider(*kinds: Type) -> Type:
         return known[0]
     widest = max(known, key=lambda one: NUMBERS.index(one.rtype))
     return DOUBLE if widest.rtype == "RFloat" and len(set(known)) > 1 else widest
+
+
+def matched(kinds: Sequence[Type], word: str) -> Type:
+    """Type of one of several values: `case`, `coalesce`.
+
+    Raises
+    ------
+    omero.ApiUsageException
+        They have no type in common.
+    """
+    known = [one for one in kinds if not isinstance(one, Unknown)]
+    if not known or all(one == known[0] for one in known):
+        return known[0] if known else UNKNOWN
+    if all(isinstance(one, Scalar) and one.is_number for one in known):
+        return wider(*known)
+    msg = f"{word} types {told(known[0])} and {told(known[-1])} cannot be matched"
+    raise could_not_execute(msg)
 
 
 def _need_number(term: Term, sign: str) -> None:
@@ -118,7 +131,13 @@ def strict(function: Callable[[Any, Any], Any], left: Getter, right: Getter) -> 
         if first is None:
             return None
         second = right(env)
-        return None if second is None else function(first, second)
+        if second is None:
+            return None
+        try:
+            return function(first, second)
+        except TypeError as error:  # only parameters have types that nobody checked before
+            msg = f"operator does not exist: {error}"
+            raise could_not_execute(msg) from error
 
     return get
 
@@ -146,6 +165,10 @@ CALCULATIONS: dict[str, Callable[[Any, Any], Any]] = {
 def compile_concatenation(node: s.Concatenation, scope: Scope) -> Term:
     """Compile `x || y`: null if one of them is."""
     terms = [scope.compile(part) for part in node.parts]
+    for term in terms:
+        if not isinstance(term.type, Scalar | Unknown):
+            msg = f"operator does not exist: {told(term.type)} || text"
+            raise could_not_execute(msg)
     return derived(concatenate([term.get for term in terms]), STRING, *terms)
 
 
@@ -166,28 +189,6 @@ def as_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
-
-
-def compile_case(node: s.Case, scope: Scope) -> Term:
-    """Compile `case`."""
-    whens = [when for when, _ in node.branches]
-    if node.operand is not None:
-        whens = [s.Comparison("=", node.operand, when) for when in whens]
-    tests = [scope.compile(when) for when in whens]
-    values = [scope.compile(value) for _, value in node.branches]
-    default = scope.compile(node.otherwise or s.Literal(None, None))
-    pairs = tuple((test.get, value.get) for test, value in zip(tests, values, strict=True))
-    otherwise = default.get
-
-    def get(env: Environment) -> Any:
-        for test, value in pairs:
-            if test(env):
-                return value(env)
-        return otherwise(env)
-
-    kinds = [term.type for term in (*values, default) if not isinstance(term.type, Unknown)]
-    kind = wider(*kinds) if all(isinstance(one, Scalar) for one in kinds) else kinds[0]
-    return derived(get, kind, *tests, *values, default)
 
 
 def compile_subquery(node: s.Subquery, scope: Scope) -> Term:

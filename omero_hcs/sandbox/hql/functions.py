@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from omero_hcs.sandbox.hql import syntax as s
-from omero_hcs.sandbox.hql.expressions import as_text, concatenate, told, wider
+from omero_hcs.sandbox.hql.conditions import comparable
+from omero_hcs.sandbox.hql.expressions import as_text, compile_concatenation, matched, told
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
 from omero_hcs.sandbox.hql.kinds import (
     BOOL,
@@ -92,6 +93,9 @@ def _aggregate(node: s.Call, scope: Scope) -> Term:
     if isinstance(node.arguments[0], s.Star):
         return Term(lambda env: len(env[slot]), LONG, is_aggregate=True)
     term = scope.compile(node.arguments[0])
+    if term.is_aggregate:
+        msg = "aggregate function calls cannot be nested"
+        raise could_not_execute(msg)
     inner, unique = term.get, node.distinct
 
     def get(env: Environment) -> Any:
@@ -105,14 +109,19 @@ def _aggregate_type(name: str, kind: Type) -> Type:
     """Type of an aggregate, as in Hibernate: whole numbers add up to a long."""
     if name == "count":
         return LONG
+    sortable = isinstance(kind, Scalar | ClassOf | Unknown)
+    if not sortable or (name in {"sum", "avg"} and not _is_number(kind)):
+        msg = f"function {name}({told(kind)}) does not exist"
+        raise could_not_execute(msg)
     if name == "avg":
         return DOUBLE
     if name == "sum" and isinstance(kind, Scalar):
-        if not kind.is_number:
-            msg = f"function sum({told(kind)}) does not exist"
-            raise could_not_execute(msg)
         return LONG if kind.rtype in {"RInt", "RLong"} else DOUBLE
     return kind
+
+
+def _is_number(kind: Type) -> bool:
+    return isinstance(kind, Scalar) and kind.is_number
 
 
 # -- those that are more than a function of their arguments' values
@@ -199,8 +208,7 @@ def _coalesce(node: s.Call, scope: Scope) -> Term:
     """Compile `coalesce`: the first that is not null."""
     terms = [scope.compile(argument) for argument in node.arguments]
     getters = tuple(term.get for term in terms)
-    known = [term.type for term in terms if not isinstance(term.type, Unknown)]
-    kind = wider(*known) if known and all(isinstance(one, Scalar) for one in known) else known[0]
+    kind = matched([term.type for term in terms], "COALESCE")
 
     def get(env: Environment) -> Any:
         for one in getters:
@@ -214,20 +222,21 @@ def _coalesce(node: s.Call, scope: Scope) -> Term:
 
 def _nullif(node: s.Call, scope: Scope) -> Term:
     """Compile `nullif(a, b)`: null if they are equal."""
+    if len(node.arguments) != len(("a", "b")):
+        msg = "nullif takes two arguments"
+        raise HqlError(msg)
     first, second = (scope.compile(argument) for argument in node.arguments)
-    one, other = first.get, second.get
+    one, other = comparable(first, second)
 
     def get(env: Environment) -> Any:
-        value = one(env)
-        return None if value == other(env) else value
+        return None if one(env) == other(env) else first.get(env)
 
     return derived(get, first.type, first, second)
 
 
 def _concat(node: s.Call, scope: Scope) -> Term:
     """Compile `concat`."""
-    terms = [scope.compile(argument) for argument in node.arguments]
-    return derived(concatenate([term.get for term in terms]), STRING, *terms)
+    return compile_concatenation(s.Concatenation(node.arguments), scope)
 
 
 def _itself(node: s.Call, scope: Scope) -> Term:

@@ -172,12 +172,15 @@ def distinct(found: Iterable[Result]) -> list[Result]:
 
 
 def hashable(values: tuple[Any, ...]) -> Hashable:
-    """Make a key of values, of which some are objects of a client's that can't be hashed."""
-    try:
-        hash(values)
-    except TypeError:
-        return tuple(repr(value) for value in values)
-    return values
+    """Make a key of values: lengths and the like are equal if their parts are."""
+    return tuple([_key(value) for value in values])
+
+
+def _key(value: Any) -> Hashable:
+    if hasattr(value, "getUnit"):
+        return (value.getValue(), str(value.getUnit()))
+    key: Hashable = tuple(value) if isinstance(value, list) else value
+    return key
 
 
 def sort_key(value: Any) -> tuple[bool, Any]:

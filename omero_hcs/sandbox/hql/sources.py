@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omero_hcs.sandbox.hql import syntax as s
-from omero_hcs.sandbox.hql.faults import HqlError
+from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
 from omero_hcs.sandbox.hql.kinds import (
     DetailsOf,
     Members,
@@ -27,6 +27,7 @@ from omero_hcs.sandbox.hql.kinds import (
     field_of,
     property_of,
 )
+from omero_hcs.sandbox.hql.logic import compile_truth
 from omero_hcs.sandbox.hql.paths import walk
 from omero_hcs.sandbox.hql.programs import Fetch, Walk
 from omero_hcs.sandbox.hql.scope import Scope, Source
@@ -153,7 +154,11 @@ def _with(node: s.Join, scope: Scope) -> Term | None:
     if node.fetch:
         msg = "with-clause not allowed on fetched associations; use filters"
         raise HqlError(msg)
-    return scope.compile(node.condition)
+    term = compile_truth(node.condition, scope)
+    if term.is_aggregate:
+        msg = "aggregates not allowed in JOIN conditions"
+        raise could_not_execute(msg)
+    return term
 
 
 def _joined(owner: Term, kind: Type, name: str, slot: int) -> Candidates:

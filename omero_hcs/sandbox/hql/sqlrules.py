@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 
 from omero_hcs.sandbox.hql import syntax as s
-from omero_hcs.sandbox.hql.faults import could_not_execute
+from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
+from omero_hcs.sandbox.hql.kinds import ClassOf, Scalar, Thing, Unknown
 from omero_hcs.sandbox.hql.scope import Scope
+from omero_hcs.sandbox.hql.terms import Term
 from omero_hcs.sandbox.model.schema import SCHEMA
 
 # Parts of a column's path that are no steps to another table.
@@ -110,6 +112,21 @@ def _is_column(node: s.Path, scope: Scope, loaded: Collection[int]) -> bool:
     rest = [name for name in names if name not in OF_THE_ROW]
     is_column = len(rest) <= 1 or rest[1:] in PARTS_OF_QUANTITIES
     return is_column and source is not None and source.slot in loaded
+
+
+def sortable(node: s.Expression, scope: Scope) -> Term:
+    """Compile what rows are sorted by.
+
+    Raises
+    ------
+    HqlError
+        It has no order.
+    """
+    term = scope.compile(node)
+    if not isinstance(term.type, Scalar | Thing | ClassOf | Unknown):
+        msg = f"a {type(term.type).__name__} can't be sorted by; name one of its properties"
+        raise HqlError(msg)
+    return term
 
 
 def unaliased(node: s.Expression, query: s.Query) -> s.Expression:

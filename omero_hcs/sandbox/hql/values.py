@@ -14,6 +14,8 @@ from omero_hcs.sandbox.hql.faults import could_not_execute
 from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.hql.kinds import (
     ClassOf,
+    DetailsOf,
+    Members,
     NamedValueType,
     Opaque,
     PermissionsOf,
@@ -53,7 +55,7 @@ def _wrap_of(kind: Type, builder: Builder, caller: Caller | None) -> Wrap:
         return _class_name
     if isinstance(kind, Quantity):
         return quantity_map
-    if isinstance(kind, Opaque | NamedValueType):
+    if isinstance(kind, Opaque | NamedValueType | DetailsOf | Members):
         return _unsupported(type(kind).__name__)
     return lambda value: _by_value(value, builder)
 

@@ -92,7 +92,7 @@ def _combined(node: ast.BinOp) -> str | None:
     return (HOLE if left is None else left) + (HOLE if right is None else right)
 
 
-FILLINGS = ("1", "Image", "", "obj.id = 1", "obj", "'x'", "ImageAnnotationLink", "Annotation")
+FILLINGS = ("1", "Image", "", "1 = 1", "obj", "'x'", "ImageAnnotationLink", "Annotation")
 
 
 def fillings(text: str) -> Iterator[str]:
