@@ -6,6 +6,7 @@ nothing, and so that deleting a plate need not look at every row there is.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ FIRST_ID = 1
 # Place of a member that no client put in order.
 LAST = 1 << 60
 
+# Fields of a row that point somewhere, with the numbers of these pointings.
+Places = list[tuple[str, int]]
 Undo = tuple[Callable[..., None], tuple[Any, ...]]
 
 
@@ -32,6 +35,9 @@ class Journal:
         self.undo: list[Undo] = []
         self.after: list[Callable[[], None]] = []
         self.born: set[Row] = set()  # changes of these need no undoing: they go away whole
+        # Parts of the world, by identity, that are in order no longer once all is undone.
+        self.ids: dict[int, dict[int, Row]] = {}
+        self.pointings: dict[int, dict[Row, int]] = {}
 
 
 class World:
@@ -45,7 +51,9 @@ class World:
         self.on_removed: list[Callable[[Row], None]] = []  # told once the removal is certain
         self._by_root: dict[str, dict[int, Row]] = defaultdict(dict)
         self._by_entity: dict[str, dict[int, Row]] = {name: {} for name in SCHEMA}
-        self._references: dict[Row, dict[tuple[str, str], dict[Row, None]]] = {}
+        # Who points at a row, by entity and field, with the number of the pointing: it gives order.
+        self._references: dict[Row, dict[tuple[str, str], dict[Row, int]]] = {}
+        self._pointings = itertools.count()
         self._orders: dict[tuple[Row, str], dict[Row, int]] = {}
         self._next_ids: dict[str, int] = {}
         self._journal: Journal | None = None
@@ -113,13 +121,21 @@ class World:
                 yield
             except BaseException:
                 self._journal = None
-                for undo, arguments in reversed(journal.undo):
-                    undo(*arguments)
+                self._take_back(journal)
                 raise
             finally:
                 self._journal = None
         for action in journal.after:
             action()
+
+    def _take_back(self, journal: Journal) -> None:
+        for undo, arguments in reversed(journal.undo):
+            undo(*arguments)
+        # What was put back is at the end of where it had a place.
+        for rows in journal.ids.values():
+            _sort(rows, key=lambda item: item[0])
+        for pointing in journal.pointings.values():
+            _sort(pointing, key=lambda item: item[1])
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Do something once the transaction is certain: what can't be undone, such as files."""
@@ -144,7 +160,7 @@ class World:
         journal = self._open_journal()
         old = row.values.get(field)
         if row not in journal.born:
-            journal.undo.append((self._assign, (row, field, old)))
+            journal.undo.append((self._assign_again, (journal, row, field, old, self._places(row))))
         self._assign(row, field, value)
 
     def set_details(self, row: Row, **details: Row | str | None) -> None:
@@ -172,7 +188,7 @@ class World:
     def remove(self, row: Row) -> None:
         """Take a row away. Whoever points at it must have been changed or removed before."""
         journal = self._open_journal()
-        journal.undo.append((self._put, (row,)))
+        journal.undo.append((self._put_again, (journal, row, self._places(row))))
         journal.after += [partial(tell, row) for tell in self.on_removed]
         for collection in row.entity.collections:
             key = (row, collection.name)
@@ -210,7 +226,7 @@ class World:
 
     def restore_arrivals(self, row: Row, key: tuple[str, str], rows: Sequence[Row]) -> None:
         """Make restored rows of an entity, that point at a row by a field, come in this order."""
-        self._references[row][key] = dict.fromkeys(rows)
+        self._references[row][key] = {one: next(self._pointings) for one in rows}
 
     # -- parts of changes, each of which undoes another
 
@@ -246,17 +262,50 @@ class World:
     def _point(self, row: Row, field: str, target: Any) -> None:
         if isinstance(target, Row):
             index = self._references.setdefault(target, {})
-            index.setdefault((row.entity.name, field), {})[row] = None
+            index.setdefault((row.entity.name, field), {})[row] = next(self._pointings)
 
     def _unpoint(self, row: Row, field: str, target: Any) -> None:
         if isinstance(target, Row):
             self._references.get(target, {}).get((row.entity.name, field), {}).pop(row, None)
+
+    # -- putting things back where they were
+
+    def _places(self, row: Row) -> Places:
+        return [
+            (name, self._references[target][row.entity.name, name][row])
+            for name, target in row.values.items()
+            if isinstance(target, Row)
+        ]
+
+    def _put_again(self, journal: Journal, row: Row, places: Places) -> None:
+        self._put(row)
+        for rows in (self._by_root[row.entity.root], self._by_entity[row.entity.name]):
+            journal.ids[id(rows)] = rows
+        self._point_again(journal, row, places)
+
+    def _assign_again(
+        self, journal: Journal, row: Row, field: str, value: Any, places: Places
+    ) -> None:
+        self._assign(row, field, value)
+        self._point_again(journal, row, places)
+
+    def _point_again(self, journal: Journal, row: Row, places: Places) -> None:
+        for name, number in places:
+            pointing = self._references[row.values[name]][row.entity.name, name]
+            pointing[row] = number
+            journal.pointings[id(pointing)] = pointing
 
     def _set_order(self, key: tuple[Row, str], order: dict[Row, int] | None) -> None:
         if order is None:
             self._orders.pop(key, None)
         else:
             self._orders[key] = order
+
+
+def _sort(found: dict[Any, Any], key: Callable[[Any], int]) -> None:
+    items = sorted(found.items(), key=key)
+    found.clear()
+    found.update(items)
 
 
 def _set_details(row: Row, details: Mapping[str, Any]) -> None:

@@ -107,6 +107,18 @@ def test_a_failed_transaction_leaves_everything_as_it_was(world):
     assert world.members(pixels, "channels") == channels[::-1]
 
 
+def test_a_failed_transaction_leaves_the_order_as_it_was(world):
+    with world.transaction():
+        pixels, other = world.insert("Pixels"), world.insert("Pixels")
+        channels = [world.insert("Channel", pixels=pixels) for _ in range(4)]
+    with failing(world):
+        world.set(channels[1], "pixels", other)
+        for channel in (channels[0], channels[2]):
+            world.remove(channel)
+    assert world.members(pixels, "channels") == channels
+    assert list(world.all("Channel")) == channels
+
+
 def test_what_follows_a_transaction_happens_only_if_it_succeeds(world):
     happened = []
     world.on_removed.append(happened.append)
