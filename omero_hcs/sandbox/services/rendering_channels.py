@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -14,28 +15,28 @@ from omero_hcs.sandbox.rendering.settings import DEPTH, DEPTHS, ChannelSettings,
 from omero_hcs.sandbox.services.base import Service
 
 
-class ChannelOperations(Service):
+class ChannelOperations(Service, ABC):
     """Operations of `omero.api.RenderingEngine` that change or tell one value."""
 
     @property
+    @abstractmethod
     def pixels(self) -> Row:
         """Pixels that were looked up."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def unsaved(self) -> Settings:
         """Settings that were looked up, as the client changed them."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def settings(self) -> Settings:
         """Settings of an engine that is ready to render."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def planes(self) -> Planes:
         """Planes of an engine that is ready to render."""
-        raise NotImplementedError
 
     def channel(self, number: int) -> ChannelSettings:
         """Find the settings of a channel.

@@ -110,4 +110,4 @@ def test_a_clients_object_has_an_entity():
     ],
 )
 def test_java_knows_an_entity_by_its_package(name, expected):
-    assert java_name(name) == expected
+    assert java_name(SCHEMA[name]) == expected
