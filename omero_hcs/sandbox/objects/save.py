@@ -147,14 +147,20 @@ class Merger:
             if not same(value, known.get(field.name)):
                 self._world.set(row, field.name, value)
                 changed = True
-        external = None if sent._details is None else sent._details._externalInfo
-        if external is not None:
-            info = self._merge(external)
-            if info is not row.details.external_info:
-                self._world.set_details(row, external_info=info)
-                changed = True
+        changed = self._copy_external_info(row, sent._details) or changed
         if row not in self._new and (changed or self._ownership.moved(row, sent._details)):
             self._changed[row] = sent._details
+
+    def _copy_external_info(self, row: Row, details: Any) -> bool:
+        # Details that come without external information take it away.
+        if details is None:
+            return False
+        told = details._externalInfo
+        info = None if told is None else self._merge(told)
+        if info is row.details.external_info:
+            return False
+        self._world.set_details(row, external_info=info)
+        return True
 
     def _read(self, field: Field, value: Any) -> Any:
         if value is None:

@@ -277,3 +277,61 @@ def test_a_tag_in_use_goes_from_all_it_was_on(save, query, delete, omero_conn):
     delete(omero_conn, TagAnnotation=[tag.id.val])
     assert query.find("Project", saved.parent.id.val) is not None
     assert count(query, "ProjectAnnotationLink") == 0
+
+
+@pytest.fixture
+def external():
+    """An external information about an object."""
+
+    def make(kind):
+        row = omero.model.ExternalInfoI()
+        row.entityType, row.entityId = rstring(kind), rlong(1)
+        return row
+
+    return make
+
+
+def kind_of(query, number):
+    text = "select p from Project p left outer join fetch p.details.externalInfo where p.id = :id"
+    info = query.findByQuery(text, omero.sys.ParametersI().addId(number)).details.externalInfo
+    return None if info is None else info.entityType.val
+
+
+def test_external_information_is_added_replaced_and_removed(save, query, external):
+    row = project()
+    row.details.externalInfo = external("first")
+    saved = save(row)
+    assert kind_of(query, saved.id.val) == "first"
+    saved.details.externalInfo = external("second")
+    saved = save(saved)
+    assert kind_of(query, saved.id.val) == "second"
+    saved.details.externalInfo = None
+    saved = save(saved)
+    assert kind_of(query, saved.id.val) is None
+
+
+def test_maps_of_a_projection_are_distinct(save, query):
+    row, tag = project("tagged"), TagAnnotationI()
+    tag.textValue = rstring("t")
+    row.linkAnnotation(tag)
+    row.linkAnnotation(CommentAnnotationI())
+    saved = save(row)
+    text = (
+        "select distinct new map(p.id as id, lower(p.name) as name, p as p_details_permissions) "
+        "from Project p join p.annotationLinks l"
+    )
+    ((found,),) = query.projection(text, None)
+    values = omero.rtypes.unwrap(found)
+    assert (values["id"], values["name"]) == (saved.id.val, "tagged")
+    assert values["p_details_permissions"]["canEdit"] is True
+
+
+def test_sums_over_groups(new_image, query):
+    new_image(sizes=(2, 1, 1))
+    new_image(dtype="uint8")
+    text = (
+        "select p.pixelsType.value, sum(cast(p.sizeX as long) * p.sizeY * p.sizeZ), count(p) "
+        "from Pixels p group by p.pixelsType.value order by p.pixelsType.value"
+    )
+    rows = omero.rtypes.unwrap(query.projection(text, None))
+    assert rows == [["uint16", 96, 1], ["uint8", 48, 1]]
