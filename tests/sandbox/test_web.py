@@ -194,18 +194,25 @@ def browser(tmp_path):
         driver.quit()
 
 
+@pytest.fixture
+def pictures(tmp_path):
+    """Folder of what was seen, to be looked at by people, whether the tests passed or not."""
+    folder = Path(os.environ.get("OMERO_HCS_TEST_ARTEFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @contextlib.contextmanager
-def evidence(driver, folder):
-    """Keep what the browser shows and what it complained of, where a test fails."""
+def seen_as(driver, folder, name):
+    """Keep what the browser shows at the end, and what it complained of where that failed."""
     try:
         yield
     except BaseException:
-        folder = Path(os.environ.get("OMERO_HCS_TEST_ARTEFACTS", folder))
-        folder.mkdir(parents=True, exist_ok=True)
-        driver.save_screenshot(str(folder / "browser.png"))
         log = json.dumps(driver.get_log("browser"), indent=1)
-        (folder / "browser.json").write_text(log)
+        (folder / f"{name}.json").write_text(log)
         raise
+    finally:
+        driver.save_screenshot(str(folder / f"{name}.png"))
 
 
 def wait_for(driver, condition):
@@ -248,14 +255,13 @@ def text_of(driver, selector):
 
 
 @pytest.mark.slow
-def test_people_see_the_plate_its_wells_and_its_images(site, browser, tmp_path):
-    with evidence(browser, tmp_path):
-        log_in(browser, site)
-        look_at_the_plate(browser, site)
-        look_at_a_well(browser, site)
-        look_at_an_image(browser)
-        severe = [item for item in browser.get_log("browser") if item["level"] == "SEVERE"]
-        assert severe == []
+def test_people_see_the_plate_its_wells_and_its_images(site, browser, pictures):
+    log_in(browser, site)
+    for look in (look_at_the_plate, look_at_a_well, look_at_a_preview, look_at_an_image):
+        with seen_as(browser, pictures, look.__name__):
+            look(browser, site)
+    severe = [item for item in browser.get_log("browser") if item["level"] == "SEVERE"]
+    assert severe == []
     requests = site.web.log.with_name("requests.log").read_text()
     assert '" 500 ' not in requests
     assert "not implemented" not in site.sandbox.log.read_text()
@@ -284,11 +290,13 @@ def look_at_a_well(driver, site):
     assert text_of(driver, "#tags_container a.tag_inner") == ["negative control"]
 
 
-def look_at_an_image(driver):
-    viewer = driver.find_element(By.ID, "open_full_viewer").get_attribute("href")
+def look_at_a_preview(driver, site):
     driver.find_element(By.CSS_SELECTOR, "a[href='#preview_tab']").click()
     wait_for(driver, are_drawn(1, "#preview_tab #viewport-img"))
-    driver.get(viewer)
+
+
+def look_at_an_image(driver, site):
+    driver.get(driver.find_element(By.ID, "open_full_viewer").get_attribute("href"))
     wait_for(driver, are_drawn(1, "#weblitz-viewport-img"))
     for channel in ("DAPI", "FITC", "TRITC"):
         assert channel in driver.find_element(By.TAG_NAME, "body").text
