@@ -75,7 +75,7 @@ class Handle(Service):
             LOG.exception("the request %s failed", type(self._request).__name__)
             self._response = error_response("InternalException", error)
         if isinstance(self._response, omero.cmd.ERR):
-            self._status.flags.append(omero.cmd.State.FAILURE)
+            self._status.flags += [omero.cmd.State.FAILURE, omero.cmd.State.CANCELLED]
         self._status.stopTime = now_ms()
         self._status.currentStep = 1
 

@@ -86,7 +86,10 @@ def _of(rows: Collection[Row], names: Collection[str]) -> list[Row]:
 
 def save(server: Server, session: OpenSession, request: Any, current: Any) -> Any:
     """Run a `Save`: `IUpdate.saveAndReturnObject` as a request."""
-    saved = IUpdate(server, session).saveAndReturnObject(request.obj, current)
+    try:
+        saved = IUpdate(server, session).saveAndReturnObject(request.obj, current)
+    except omero.ServerError as error:
+        raise refusal(request, error.message, "failed") from error
     return omero.api.SaveRsp(saved)
 
 

@@ -433,6 +433,21 @@ def test_an_object_is_saved_by_a_request(bench):
     assert bench.exists(response.obj) == [True]
 
 
+def test_an_object_that_can_not_be_saved_fails_the_request(bench):
+    response = bench.submit(omero.api.Save(omero.model.DatasetI()))
+    assert isinstance(response, omero.cmd.ERR)
+    assert (response.name, response.category) == ("failed", "::omero::api::Save")
+    assert "Dataset.name" in response.parameters["message"]
+
+
+def test_a_request_that_fails_is_marked(bench):
+    request = omero.cmd.Delete2({"Image": [123456789]})
+    callback = bench.conn.c.submit(request, loops=100, ms=50, failonerror=False)
+    assert callback.isFailure()
+    assert callback.isCancelled()
+    callback.close(closeHandle=True)
+
+
 def test_the_types_that_a_request_is_about_are_told(bench):
     response = bench.submit(omero.cmd.LegalGraphTargets(omero.cmd.Delete2()))
     assert "ome.model.core.Image" in response.targets
