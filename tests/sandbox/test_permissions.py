@@ -403,6 +403,22 @@ class TestChanges:
         with pytest.raises(omero.ValidationException, match="No row"):
             mine.save(link)
 
+    def test_one_object_is_deleted_by_who_may_and_if_nothing_points_at_it(self, two):
+        mine, other = two
+        update = mine.conn.c.sf.getUpdateService()
+        tag, image = mine.tag(), mine.image()
+        with pytest.raises(omero.SecurityViolation, match=r"[Dd]elet"):
+            other.conn.c.sf.getUpdateService().deleteObject(tag)
+        annotate(mine, image)
+        with pytest.raises(omero.ValidationException):
+            update.deleteObject(image)
+        update.deleteObject(tag)
+        with pytest.raises(omero.ValidationException, match="No row"):
+            update.deleteObject(tag)
+        with pytest.raises(omero.ApiUsageException, match="Must have an id"):
+            update.deleteObject(ImageI())
+        update.deleteObject(None)
+
     def test_users_make_no_accounts_by_saving_them(self, two, omero_user):
         mine, _ = two
         group = ExperimenterGroupI()

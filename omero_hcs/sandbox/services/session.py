@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omero_hcs.sandbox.ice.record import omero
-from omero_hcs.sandbox.objects.conditions import api_usage, removed, security
+from omero_hcs.sandbox.objects.conditions import removed, security
 from omero_hcs.sandbox.objects.load import Plan, materialise
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.services.base import Service
@@ -36,7 +36,6 @@ class ISession(Service):
             check_limit("timeToLive", timeToLiveMs, MAXIMUM_USER_LIFE_MS)
             check_limit("timeToIdle", timeToIdleMs, MAXIMUM_USER_IDLE_MS)
             group = self._group_of(self.session.user, defaultGroup)
-            self._check_member(self.session.user, group)
             made = self.server.open_session(
                 self.session.user,
                 group,
@@ -101,15 +100,9 @@ class ISession(Service):
             return accounts.default_group(user)
         group = accounts.group(told)
         if group is None:
-            msg = f"No such group: {told}"
-            raise api_usage(msg)
-        return group
-
-    def _check_member(self, user: Row, group: Row) -> None:
-        accounts = self.server.accounts
-        if not (accounts.is_admin(user) or group in accounts.groups_of(user)):
-            msg = f"User {user.id} is not a member of group {group.id} and cannot login"
-            raise security(msg)
+            msg = f"No info in database for {user.values['omeName']} in the group {told!r}"
+            raise removed(msg)
+        return group  # the first call in the session looks whether he is a member
 
     # -- looking
 
@@ -118,6 +111,7 @@ class ISession(Service):
         if found is None:
             msg = f"No context for {uuid}"
             raise removed(msg)
+        found.use()  # to ask about a session keeps it alive
         return found
 
     def _shown(self, session: OpenSession) -> Any:
@@ -131,9 +125,7 @@ class ISession(Service):
 
     def getSession(self, uuid: str, current: Any) -> Any:
         with self.world.lock:
-            found = self._open(uuid)
-            found.use()
-            return self._shown(found)
+            return self._shown(self._open(uuid))
 
     def getReferenceCount(self, uuid: str, current: Any) -> int:
         with self.world.lock:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from omero_hcs.sandbox.commands.delete import delete_row
+from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.model.schema import entity_of
+from omero_hcs.sandbox.objects.conditions import api_usage, security, validation
 from omero_hcs.sandbox.objects.load import materialise
+from omero_hcs.sandbox.objects.ownership import named
 from omero_hcs.sandbox.objects.save import Merger
 from omero_hcs.sandbox.services.base import Service
 
@@ -38,8 +41,23 @@ class IUpdate(Service):
             return [row.id for row in Merger(self.world, caller).merge_all(objects)]
 
     def deleteObject(self, obj: Any, current: Any) -> None:
+        if obj is None:
+            return
+        entity = entity_of(obj)
+        if obj._id is None:
+            msg = "Non-managed IObject entity cannot be deleted. Must have an id."
+            raise api_usage(msg)
         with self.writing(current) as caller:
-            delete_row(self.world, self.row(entity_of(obj).name, obj.id.val, caller), caller)
+            row = self.world.get(entity.name, obj._id.val)
+            if row is None:
+                msg = (
+                    f"No row with the given identifier exists: [{java_name(entity)}#{obj._id.val}]"
+                )
+                raise validation(msg)
+            if not caller.can_read(row):
+                msg = f"Cannot read {named(row)}"
+                raise security(msg)
+            delete_row(self.world, row, caller)
 
     def indexObject(self, obj: Any, current: Any) -> None:
-        return None  # queries look at the objects themselves
+        self.for_admins(current)  # and queries look at the objects themselves

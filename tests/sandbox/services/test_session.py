@@ -182,6 +182,16 @@ class TestSudo:
 
 
 class TestTimeOuts:
+    def test_a_session_in_a_group_of_others_is_of_no_use(
+        self, watcher, new_client, omero_make_group
+    ):
+        made = watcher.createUserSession(0, 60_000, omero_make_group().name)
+        session = new_client().joinSession(made.uuid.val)
+        with pytest.raises(omero.SecurityViolation, match="not a member"):
+            session.getAdminService().getEventContext()
+        with pytest.raises(omero.RemovedSessionException):
+            watcher.createUserSession(0, 60_000, "no group of this name")
+
     def test_users_ask_for_a_hundred_minutes_at_most(self, watcher, omero_user):
         group = omero_user.groups[0].name
         assert watcher.createUserSession(0, 6_000_000, group).timeToIdle.val == 6_000_000
