@@ -17,7 +17,7 @@ from omero_hcs.sandbox.commands.graph_requests import (
 from omero_hcs.sandbox.ice.record import omero
 from omero_hcs.sandbox.model.schema import SCHEMA
 from omero_hcs.sandbox.objects.delete import DeletionPlan
-from omero_hcs.sandbox.objects.graph import Options, is_one_of, shown
+from omero_hcs.sandbox.objects.graph import Options, is_one_of, named, shown
 from omero_hcs.sandbox.objects.graph_rules import CHGRP_TARGETS, CHOWN_TARGETS
 from omero_hcs.sandbox.objects.transfer import PERSONAL, TransferPlan, is_private
 
@@ -212,7 +212,7 @@ def _check_images(server: Server, request: Any, group: Row) -> None:
             others = [one for one in used if _differ(row, one)]
             if row.details.group is group and others:
                 msg = (
-                    f"cannot downgrade to private as {shown(row)} uses differently owned "
-                    f"{shown(others[0])}"
+                    f"cannot downgrade to private as {named(row)} uses differently owned "
+                    f"{named(others[0])}"
                 )
                 raise failure(request, msg)

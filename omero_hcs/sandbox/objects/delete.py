@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA
-from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, shown
+from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, named, shown
 from omero_hcs.sandbox.objects.graph_rules import (
     CONTAINING_LINKS,
     DEPENDENT_ANNOTATIONS,
@@ -120,9 +120,9 @@ class DeletionPlan(GraphPlan):
 
     def _broken_by(self, row: Row, other: Row, reference: str) -> Iterator[str]:
         if reference in ("WellSample.image", "FilesetEntry.originalFile"):
-            yield f"may not delete {shown(row)} while {shown(other)} remains"
+            yield f"may not delete {named(row)} while {named(other)} remains"
         elif reference.endswith("AnnotationLink.child") and row.entity.isa("TagAnnotation"):
-            yield f"may not delete {shown(row)} while {shown(other.values['parent'])} remains"
+            yield f"may not delete {named(row)} while {named(other.values['parent'])} remains"
 
     def _cut(self) -> Iterator[tuple[Row, str]]:
         """Yield references of rows that stay to rows that go: the row that stays, its field."""

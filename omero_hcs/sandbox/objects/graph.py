@@ -191,8 +191,8 @@ class GraphPlan(ABC):
                 for image in self.world.references(fileset, "Image", "fileset"):
                     if image not in self.taken and not self.is_ignored(image):
                         yield (
-                            f"within {shown(fileset)} may not {verb} {shown(row)} "
-                            f"while {shown(image)} remains"
+                            f"within {named(fileset)} may not {verb} {named(row)} "
+                            f"while {named(image)} remains"
                         )
 
     def referrers_left(self, row: Row) -> Iterator[tuple[str, Row]]:
@@ -208,6 +208,11 @@ def is_one_of(row: Row, names: Collection[str]) -> bool:
     return any(map(row.entity.isa, names))
 
 
+def named(row: Row) -> str:
+    """Name a row as OMERO does where a rule forbids something: `Image[5]`."""
+    return f"{row.entity.name}[{row.id}]"
+
+
 def shown(row: Row) -> str:
-    """Name a row as OMERO does in the errors of such requests: `ome.model.core.Image[5]`."""
+    """Name a row as OMERO does where a right is missing: `ome.model.core.Image[5]`."""
     return f"{java_name(row.entity)}[{row.id}]"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.objects.caller import GROUP_READ
 from omero_hcs.sandbox.objects.delete import DeletionPlan
-from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, shown
+from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, named, shown
 from omero_hcs.sandbox.objects.graph_rules import (
     CONTAINING_LINKS,
     DEPENDENT_ANNOTATIONS,
@@ -201,29 +201,29 @@ class TransferPlan(GraphPlan):
 
     def _broken_by(self, row: Row, other: Row, reference: str) -> Iterator[str]:
         if reference == "FileAnnotation.file":
-            yield f"may not {self.verb} {shown(row)} while used by {shown(other)}"
+            yield f"may not {self.verb} {named(row)} while used by {named(other)}"
         elif reference in ("WellSample.image", "FilesetEntry.originalFile") and self._cuts:
-            yield f"may not {self.verb} {shown(row)} while {shown(other)} remains"
+            yield f"may not {self.verb} {named(row)} while {named(other)} remains"
 
     def _shared_with_others(self, row: Row) -> Iterator[str]:
         for name, other in row.values.items():
             if not isinstance(other, Row) or other in self.taken or other.entity.is_global:
                 continue
             if row.entity.name == "Roi" and name == "image":
-                yield f"cannot {self.verb} {shown(row)} while {shown(other)} remains"
+                yield f"cannot {self.verb} {named(row)} while {named(other)} remains"
             elif row.entity.name == "WellSample":
-                yield f"may not {self.verb} {shown(row)} while {shown(other)} remains"
+                yield f"may not {self.verb} {named(row)} while {named(other)} remains"
             elif name in SHARED:
                 yield self._sharing(row, name, other)
             elif name in FILES and other.entity.name == "OriginalFile":
-                yield f"cannot {self.verb} {shown(other)} while objects using it remain"
+                yield f"cannot {self.verb} {named(other)} while objects using it remain"
 
     def _sharing(self, row: Row, name: str, other: Row) -> str:
         users = self.world.references(other, row.entity.name, name)
         left = next((user for user in users if user not in self.taken), other)
         return (
-            f"may not {self.verb} {shown(row)} while {shown(left)} remains "
-            f"as they share {shown(other)}"
+            f"may not {self.verb} {named(row)} while {named(left)} remains "
+            f"as they share {named(other)}"
         )
 
     # -- doing it

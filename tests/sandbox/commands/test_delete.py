@@ -275,8 +275,7 @@ def test_an_image_of_a_field_is_not_deleted_alone(bench):
     image, sample = bench.ids("Image")[0], bench.ids("WellSample")[0]
     response = bench.delete(omero.model.ImageI(image, False))
     assert message(response) == (
-        f"may not delete ome.model.core.Image[{image}] "
-        f"while ome.model.screen.WellSample[{sample}] remains"
+        f"may not delete Image[{image}] while WellSample[{sample}] remains"
     )
     assert bench.ids("Image") == [image]
 
@@ -286,8 +285,8 @@ def test_images_of_a_fileset_go_together_or_not_at_all(bench):
     images = [bench.image(fileset=fileset) for _ in range(2)]
     first, second = (image.id.val for image in images)
     assert message(bench.delete(images[0])) == (
-        f"within ome.model.fs.Fileset[{fileset.id.val}] may not delete "
-        f"ome.model.core.Image[{first}] while ome.model.core.Image[{second}] remains"
+        f"within Fileset[{fileset.id.val}] may not delete "
+        f"Image[{first}] while Image[{second}] remains"
     )
     assert isinstance(bench.delete(*images), omero.cmd.OK)
     assert bench.exists(fileset, *images) == [False, False, False]
@@ -352,8 +351,7 @@ def test_a_tag_that_others_use_is_not_deleted(lab):
     image, tag = other.image(), mine.add("TagAnnotation", textValue="t")
     mine.link(image, tag)
     assert message(mine.delete(tag)) == (
-        f"may not delete ome.model.annotations.TagAnnotation[{tag.id.val}] "
-        f"while ome.model.core.Image[{image.id.val}] remains"
+        f"may not delete TagAnnotation[{tag.id.val}] while Image[{image.id.val}] remains"
     )
     assert mine.exists(tag) == [True]
 
