@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _WELLS: dict[str, Wells] = {"6": 6, "24": 24, "96": 96, "384": 384}
+_OF_THE_SERVER = ("omero", "Ice", "cryptography", "lark", "tables")
+_OF_THE_WEB = ("omeroweb", "gunicorn", "whitenoise")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,6 +55,7 @@ def command(
     """
     from omero_hcs.sandbox.launch import check_port
 
+    _check_packages(_OF_THE_SERVER + (_OF_THE_WEB if with_web else ()))
     server["password"] = None if password_file is None else _read_password(password_file)
     check_port(web_port, "--web-port")
     kept: Path | None = server["snapshot"]
@@ -150,6 +154,14 @@ def _show(running: _Running, demo: Demo, server: dict[str, Any], *, as_json: boo
         )
         echo("Press Ctrl-C to stop it.")
     sys.stdout.flush()
+
+
+def _check_packages(names: Sequence[str]) -> None:
+    """Find out what is missing here: a server that dies of it could only show its trace."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            msg = f"No module named {name!r}"
+            raise ModuleNotFoundError(msg, name=name)
 
 
 def _open_source(plate: Path | None, wells: str) -> SimulatedSource | StoreSource:

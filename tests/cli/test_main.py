@@ -66,6 +66,8 @@ def test_help_of_any_verb_needs_the_base_dependencies_alone():
 @pytest.mark.parametrize(
     ("arguments", "missing", "extras"),
     [
+        (["sandbox"], "Ice", "disk,sandbox,web"),
+        (["sandbox", "--web"], "gunicorn", "disk,sandbox,web"),
         (["simulate", "x.zarr"], "scipy", "disk"),
         (["convert", "x", "y", "--pattern", "{well}.tif"], "tifffile", "disk"),
         (["crop", "p.zarr"], "zarr", "disk"),
