@@ -152,8 +152,7 @@ class ScriptRun:
             # Takes up to half a minute, and the caller may hold the world's lock.
             threading.Thread(target=_shut_down, args=(process,), daemon=True).start()
         with self._server.world.lock:
-            if not self.session.closed:  # whoever joined it keeps it
-                self._server.release_session(self.session)
+            self._server.close_session(self.session)  # OMERO asks nobody who joined it
 
     def _stream(self, name: str) -> Row | None:
         files = linked_files(self._server.world, self.job)
