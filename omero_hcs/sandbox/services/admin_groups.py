@@ -52,7 +52,7 @@ class GroupChanges(AdminService):
             self.check_leads_groups(caller, [row], MODIFY_GROUP)
             level = level_of(group)
             if level is not None:
-                self.world.set_details(row, permissions=level)
+                self.change_level(caller, row, level)
             self._rename_group(row, text(group._name), caller)
             told = group._description
             self.world.set(row, "description", None if told is None else told.val)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omero_hcs.sandbox.objects.caller import USER_GROUP_ID, Caller
-from omero_hcs.sandbox.objects.conditions import api_usage, security
+from omero_hcs.sandbox.objects.conditions import security
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.services.admin_rights import MODIFY_GROUP, AdminService
 
@@ -21,10 +21,9 @@ class ObjectChanges(AdminService):
         with self.writing(current) as caller:
             row = self.row(type(obj).ice_staticId(), obj.id.val, caller)
             if row.entity.name != "ExperimenterGroup":
-                msg = "Only the permissions of groups can be changed; objects follow their group."
-                raise api_usage(msg)
-            self.check_leads_groups(caller, [row], MODIFY_GROUP)
-            self.world.set_details(row, permissions=str(permissions))
+                msg = "Only groups allowed: objects have the permissions of their group."
+                raise security(msg)
+            self.change_level(caller, row, str(permissions))
 
     def changeOwner(self, obj: Any, omeName: str, current: Any) -> None:
         with self.writing(current) as caller:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from omero_hcs.sandbox.accounts import Accounts
-from omero_hcs.sandbox.model.schema import entity_of
-from omero_hcs.sandbox.objects.caller import EVERY_PRIVILEGE, SYSTEM_GROUP_ID, USER_GROUP_ID, Caller
-from omero_hcs.sandbox.objects.conditions import api_usage, security, validation
+from omero_hcs.sandbox.model.schema import SCHEMA, entity_of
+from omero_hcs.sandbox.objects.caller import (
+    EVERY_PRIVILEGE,
+    GROUP_READ,
+    SYSTEM_GROUP_ID,
+    USER_GROUP_ID,
+    USER_READ,
+    Caller,
+)
+from omero_hcs.sandbox.objects.conditions import api_usage, group_security, security, validation
+from omero_hcs.sandbox.objects.ownership import linked, named, references
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.services.base import Service
 
@@ -124,6 +133,46 @@ class AdminService(Service):
         """Make the error of somebody who is neither an admin nor an owner."""
         msg = "Current user is neither admin nor group-leader for the given user(s)/group(s)"
         return security(msg)
+
+    # -- changing
+
+    def change_level(self, caller: Caller, group: Row, level: str) -> None:
+        """Change what the members of a group may do with each other's objects.
+
+        Raises
+        ------
+        omero.SecurityViolation
+            The caller may not, or the group would become private although objects of its members
+            are joined: `Chmod2` parts them.
+        """
+        if not (caller.has(MODIFY_GROUP) or group in caller.led):
+            msg = "chmod not permitted"
+            raise security(msg)
+        if level[USER_READ] != "r":
+            msg = f"Cannot remove user read: {named(group)}"
+            raise group_security(msg)
+        if group.level[GROUP_READ] == "r" and level[GROUP_READ] != "r":
+            locks = self._joined(group)
+            if locks:
+                told = ", ".join(f"{entity}={count}" for entity, count in locks.items())
+                msg = (
+                    f"Cannot change permissions on {named(group)} to {level} due to locks:\n{told}"
+                )
+                raise security(msg)
+        if level != group.level:
+            self.world.set_details(group, permissions=level)
+
+    def _joined(self, group: Row) -> Counter[str]:
+        """Count what points at an object of another owner, by entity."""
+        return Counter(
+            row.entity.name
+            for entity in SCHEMA.values()
+            if not entity.is_global and entity.implementation is not None and references(entity)
+            for row in self.world.all(entity.name)
+            if row.entity is entity and row.details.group is group
+            for other in linked(row)
+            if other.details.group is group and other.details.owner is not row.details.owner
+        )
 
     def check_gains_nothing(self, caller: Caller, user: Row, before: frozenset[str]) -> None:
         """Let nobody give a privilege that he lacks himself.

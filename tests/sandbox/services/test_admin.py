@@ -11,6 +11,8 @@ from omero.model import (
     ExperimenterGroupI,
     ExperimenterI,
     PermissionsI,
+    ProjectAnnotationLinkI,
+    ProjectI,
     TagAnnotationI,
 )
 from omero.rtypes import rbool, rstring
@@ -218,6 +220,27 @@ class TestChanges:
         assert (str(changed.details.permissions), changed.description.val) == ("rwra--", "for all")
         with pytest.raises(omero.SecurityViolation):
             service.changePermissions(group_of(group.id), PermissionsI("rw----"))
+
+    def test_a_group_with_joined_objects_does_not_become_private(
+        self, omero_make_group, omero_make_user, omero_connect
+    ):
+        group = omero_make_group("read-annotate")
+        leads = omero_connect(omero_make_user(group, owns=[group]))
+        member = omero_connect(omero_make_user(group))
+        project = ProjectI()
+        project.name = rstring("seen by all")
+        project = leads.getUpdateService().saveAndReturnObject(project)
+        link = ProjectAnnotationLinkI()
+        link.parent, link.child = ProjectI(project.id.val, loaded=False), TagAnnotationI()
+        member.getUpdateService().saveObject(link)
+        service = leads.getAdminService()
+        with pytest.raises(omero.SecurityViolation, match="due to locks"):
+            service.changePermissions(group_of(group.id), PermissionsI("rw----"))
+        with pytest.raises(omero.GroupSecurityViolation, match="user read"):
+            service.changePermissions(group_of(group.id), PermissionsI("------"))
+        with pytest.raises(omero.SecurityViolation, match="Only groups"):
+            service.changePermissions(project, PermissionsI("rw----"))
+        assert str(service.getGroup(group.id).details.permissions) == "rwra--"
 
     def test_members_come_and_go(self, leader, service, omero_user):
         leads, group = leader
