@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from omero_hcs.sandbox.hql import syntax as s
-from omero_hcs.sandbox.hql.expressions import one_column, rows_of, strict, told
+from omero_hcs.sandbox.hql.expressions import one_column, rows_of, safely, strict, told
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute, wrong_class
 from omero_hcs.sandbox.hql.kinds import (
     BOOL,
@@ -25,6 +25,7 @@ from omero_hcs.sandbox.hql.kinds import (
     Quantity,
     Scalar,
     Thing,
+    Type,
 )
 from omero_hcs.sandbox.hql.logic import compile_and
 from omero_hcs.sandbox.hql.scope import Scope
@@ -97,6 +98,10 @@ def side(term: Term, other: Term) -> Getter:
     if isinstance(term.type, INCOMPARABLE):
         msg = f"a {told(term.type)} can't be compared; name one of its properties"
         raise HqlError(msg)
+    kinds = (term.type, other.type)
+    if any(isinstance(kind, ClassOf) for kind in kinds) and not _are_classes(kinds):
+        msg = f"operator does not exist: {told(term.type)} = {told(other.type)}"
+        raise could_not_execute(msg)
     if term.parameter is not None:
         return _parameter_side(term, term.parameter, other)
     if isinstance(other.type, ClassOf) and not isinstance(term.type, ClassOf):
@@ -106,6 +111,11 @@ def side(term: Term, other: Term) -> Getter:
     if isinstance(term.type, Scalar) and isinstance(other.type, Scalar):
         return _scalar_side(term, term.type, other, other.type)
     return term.get
+
+
+def _are_classes(kinds: Iterable[Type]) -> bool:
+    """Say whether all are classes, or names of such."""
+    return all(isinstance(kind, ClassOf) or kind in (STRING, UNKNOWN) for kind in kinds)
 
 
 def id_of(value: Any) -> Any:
@@ -216,7 +226,7 @@ def compile_quantified(node: s.Quantified, scope: Scope) -> Term:
     left, program, key = scope.compile(node.left), scope.subquery(node.query), object()
     column = Term(left.get, one_column(program))
     first = side(left, column)
-    compare = COMPARISONS[node.operator]
+    compare = safely(COMPARISONS[node.operator])
     every = node.quantifier == "all"
 
     def get(env: Environment) -> bool | None:

@@ -51,21 +51,18 @@ def compile_parameter(node: s.Parameter, _: Scope) -> Term:
 def compile_negative(node: s.Negative, scope: Scope) -> Term:
     """Compile `-x`."""
     term = scope.compile(node.operand)
-    _need_number(term, "-")
-    get = term.get
-
+    get = _number(term, "-")
     return derived(strict(operator.mul, lambda _: -1, get), term.type, term)
 
 
 def compile_arithmetic(node: s.Arithmetic, scope: Scope) -> Term:
     """Compile `x + y` and the like; whole numbers are divided as SQL does, towards zero."""
     left, right = scope.compile(node.left), scope.compile(node.right)
-    for term in (left, right):
-        _need_number(term, node.operator)
+    first, second = (_number(term, node.operator) for term in (left, right))
     kind = wider(left.type, right.type)
     whole = isinstance(kind, Scalar) and kind.rtype in WHOLE
     calculate = _divide(whole=whole) if node.operator == "/" else CALCULATIONS[node.operator]
-    return derived(strict(calculate, left.get, right.get), kind, left, right)
+    return derived(strict(calculate, first, second), kind, left, right)
 
 
 def wider(*kinds: Type) -> Type:
@@ -96,13 +93,22 @@ def matched(kinds: Sequence[Type], word: str) -> Type:
     raise could_not_execute(msg)
 
 
-def _need_number(term: Term, sign: str) -> None:
-    fine = isinstance(term.type, Unknown) or (
-        isinstance(term.type, Scalar) and (term.type.is_number or term.type.rtype == "RTime")
-    )
-    if not fine:
-        msg = f"operator does not exist: {sign} {told(term.type)}"
+def _number(term: Term, sign: str) -> Getter:
+    """Getter of a number, or of a time; parameters are checked when they are there."""
+    kind, get = term.type, term.get
+    msg = f"operator does not exist: {sign} {told(kind)}"
+    if isinstance(kind, Scalar) and (kind.is_number or kind.rtype == "RTime"):
+        return get
+    if not isinstance(kind, Unknown):
         raise could_not_execute(msg)
+
+    def checked(env: Environment) -> Any:
+        value = get(env)
+        if value is None or isinstance(value, int | float):
+            return value
+        raise could_not_execute(msg)
+
+    return checked
 
 
 def told(kind: Type) -> str:
@@ -131,15 +137,23 @@ def strict(function: Callable[[Any, Any], Any], left: Getter, right: Getter) -> 
         if first is None:
             return None
         second = right(env)
-        if second is None:
-            return None
+        return None if second is None else calculate(first, second)
+
+    calculate = safely(function)
+    return get
+
+
+def safely(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Make a function that refuses values whose types nobody could check before: parameters."""
+
+    def calculate(first: Any, second: Any) -> Any:
         try:
             return function(first, second)
-        except TypeError as error:  # only parameters have types that nobody checked before
+        except TypeError as error:
             msg = f"operator does not exist: {error}"
             raise could_not_execute(msg) from error
 
-    return get
+    return calculate
 
 
 def _divide(*, whole: bool) -> Callable[[Any, Any], Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from omero_hcs.sandbox.hql.faults import HqlError
 from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.ice.record import omero
 from omero_hcs.sandbox.model.schema import PREFIX, SCHEMA, Entity, Field, Kind
 
 NUMBERS = ("RInt", "RLong", "RFloat", "RDouble")  # each holds what those before it hold
@@ -134,6 +135,8 @@ def property_of(owner: Type, name: str) -> tuple[Type, Reader]:
         found = _of_entity(owner.entity, name)
     elif isinstance(owner, DetailsOf):
         found = _of_details(owner.entity, name)
+    elif isinstance(owner, PermissionsOf):
+        found = PERMISSIONS.get(name)
     elif isinstance(owner, Quantity):
         found = QUANTITY.get(name)
     elif isinstance(owner, NamedValueType):
@@ -220,6 +223,9 @@ SPECIAL: dict[str, tuple[Type, Reader]] = {
 QUANTITY: dict[str, tuple[Type, Reader]] = {
     "value": (DOUBLE, lambda quantity: quantity.getValue()),
     "unit": (STRING, lambda quantity: str(quantity.getUnit())),
+}
+PERMISSIONS: dict[str, tuple[Type, Reader]] = {
+    "perm1": (LONG, lambda row: omero.model.PermissionsI(row.level).getPerm1()),
 }
 NAMED_VALUE: dict[str, tuple[Type, Reader]] = {
     "name": (STRING, lambda pair: pair.name),

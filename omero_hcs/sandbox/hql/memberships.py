@@ -18,7 +18,7 @@ from omero_hcs.sandbox.hql.expressions import one_column, rows_of
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
 from omero_hcs.sandbox.hql.kinds import BOOL, ClassOf, Members
 from omero_hcs.sandbox.hql.scope import Scope
-from omero_hcs.sandbox.hql.terms import RUN, Environment, Getter, Term, slots_of
+from omero_hcs.sandbox.hql.terms import RUN, Environment, Getter, Term, derived
 from omero_hcs.sandbox.model.schema import Kind
 from omero_hcs.sandbox.objects.row import Row
 
@@ -41,8 +41,7 @@ def compile_in(node: s.In, scope: Scope) -> Term:
     def get(env: Environment) -> bool | None:
         return holds(first(env), known(env))
 
-    slots = slots_of(operand, *like)
-    term = Term(get, BOOL, slots, is_aggregate=operand.is_aggregate)
+    term = derived(get, BOOL, operand, *like)
     term.lookups = lookup(operand, values, *like)
     return term
 
@@ -138,7 +137,7 @@ def _row_in(node: s.In, operand: s.RowOf, scope: Scope) -> Term:
         known = {tuple(map(id_of, row)) for row in rows}
         return None if None in value and known else value in known
 
-    return Term(get, BOOL, slots_of(*terms) | program.outer_slots)
+    return derived(get, BOOL, *terms, Term(_never, slots=program.outer_slots))
 
 
 def members_of(node: s.Expression, scope: Scope) -> Several:
@@ -176,7 +175,7 @@ def compile_member(node: s.Member, scope: Scope) -> Term:
         value = first(env)
         return None if value is None else value in map(id_of, values(env))
 
-    return Term(get, BOOL, slots_of(operand, term))
+    return derived(get, BOOL, operand, term)
 
 
 def compile_exists(node: s.Exists, scope: Scope) -> Term:

@@ -10,14 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omero_hcs.sandbox.hql.faults import HqlError
-from omero_hcs.sandbox.hql.kinds import INT, ClassOf, Reader, Thing, Type, field_of, property_of
+from omero_hcs.sandbox.hql.kinds import (
+    INT,
+    ClassOf,
+    Members,
+    Reader,
+    Thing,
+    Type,
+    field_of,
+    property_of,
+)
 from omero_hcs.sandbox.hql.scope import Scope, Source
-from omero_hcs.sandbox.hql.syntax import Path
+from omero_hcs.sandbox.hql.syntax import Call, Path
 from omero_hcs.sandbox.hql.terms import RUN, Environment, Getter, Hop, Term, Trail
 from omero_hcs.sandbox.model.schema import SCHEMA, Kind
 from omero_hcs.sandbox.objects.row import Row
 
 INDEX_COLUMN = "_index"
+SIZE = "size"
 
 
 def compile_path(node: Path, scope: Scope) -> Term:
@@ -29,6 +39,10 @@ def compile_path(node: Path, scope: Scope) -> Term:
         A name means nothing.
     """
     names = node.names
+    if names[1:] and names[-1] == SIZE:  # of a collection, the old way to write size(...)
+        collection = Path(names[:-1])
+        if isinstance(compile_path(collection, scope).type, Members):
+            return scope.compile(Call(SIZE, (collection,)))
     source = scope.find(names[0])
     if source is not None:
         return walk(scope, source, names[1:])

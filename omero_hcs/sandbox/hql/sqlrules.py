@@ -6,11 +6,11 @@ A sandbox that took such queries would hide faults that show only against a real
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from omero_hcs.sandbox.hql import syntax as s
 from omero_hcs.sandbox.hql.faults import HqlError, could_not_execute
-from omero_hcs.sandbox.hql.kinds import ClassOf, Scalar, Thing, Unknown
+from omero_hcs.sandbox.hql.kinds import ClassOf, Quantity, Scalar, Thing, Unknown
 from omero_hcs.sandbox.hql.scope import Scope
 from omero_hcs.sandbox.hql.terms import Term
 from omero_hcs.sandbox.model.schema import SCHEMA
@@ -123,6 +123,9 @@ def sortable(node: s.Expression, scope: Scope) -> Term:
         It has no order.
     """
     term = scope.compile(node)
+    if isinstance(term.type, Quantity) and isinstance(node, s.Path):
+        # OMERO.web does so: Hibernate sorts by all columns of it, and the first is its value.
+        return scope.compile(replace(node, names=(*node.names, "value")))
     if not isinstance(term.type, Scalar | Thing | ClassOf | Unknown):
         msg = f"a {type(term.type).__name__} can't be sorted by; name one of its properties"
         raise HqlError(msg)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from omero_hcs.sandbox.hql.expressions import COLUMN_TYPES
 from omero_hcs.sandbox.hql.faults import could_not_execute
 from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.hql.kinds import (
@@ -34,6 +35,7 @@ from omero_hcs.sandbox.objects.row import Row
 
 PERMISSIONS_SUFFIX = "_details_permissions"
 Wrap = Callable[[Any], Any]
+READERS: Mapping[str, Wrap] = {"RInt": int, "RLong": int, "RFloat": float, "RDouble": float}
 
 
 def wrapper(item: Item, form: Form, builder: Builder, caller: Caller | None) -> Wrap:
@@ -61,10 +63,20 @@ def _wrap_of(kind: Type, builder: Builder, caller: Caller | None) -> Wrap:
 
 
 def _scalar(rtype: str) -> Wrap:
-    wrap = WRAPPERS[rtype]
-    if rtype in {"RInt", "RLong"}:
-        return lambda value: wrap(int(value))
-    return (lambda value: wrap(float(value))) if rtype in {"RFloat", "RDouble"} else wrap
+    wrap, read = WRAPPERS[rtype], READERS.get(rtype, _as_it_is)
+
+    def wrapped(value: Any) -> Any:
+        try:
+            return wrap(read(value))
+        except (TypeError, ValueError) as error:  # a parameter of another type
+            msg = f"invalid input syntax for type {COLUMN_TYPES[rtype]}: {value}"
+            raise could_not_execute(msg) from error
+
+    return wrapped
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _class_name(name: str) -> Any:

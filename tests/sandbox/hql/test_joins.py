@@ -62,6 +62,7 @@ def values(engine, text, caller=None, **parameters):
         ("select w.id from Well w where w.wellSamples is empty", []),
         ("select i.id from Image i where i.wellSamples is not empty", [1, 2, 3]),
         ("select size(w.wellSamples) from Well w", [2, 1, 1]),
+        ("select w.id from Well w where w.wellSamples.size > 1", [1]),
         ("select w.id from Well w where size(w.wellSamples) > 1", [1]),
         ("select w.id, index(s) from Well w join w.wellSamples s where index(s) > 0", [(1, 1)]),
         ("select max(index(s)), minIndex(s) from Well w join w.wellSamples s", [(1, 0)]),

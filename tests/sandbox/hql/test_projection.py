@@ -81,6 +81,11 @@ def test_permissions_tell_what_the_caller_may_do(lab, engine, image):
     assert permissions["canEdit"] is False
 
 
+def test_permissions_have_a_number(lab, engine, image):
+    text = "select i.details.permissions.perm1, i.details.group.name from Image i"
+    assert values(engine, text) == [omero.model.PermissionsI("rwra--").getPerm1(), "lab"]
+
+
 def test_type_is_the_name_of_the_java_class(lab, engine):
     lab.add("TagAnnotation", textValue="t")
     text = "select type(a.class), a.class, type(a) from Annotation a"
@@ -178,3 +183,11 @@ def test_a_single_column_that_is_null_is_an_empty_row(engine, image):
     assert engine.project("select sum(f.size) from OriginalFile f", None, None) == [[]]
     [two] = engine.project("select i.description, i.description from Image i", None, None)
     assert two == [None, None]
+
+
+def test_rows_are_sorted_by_a_length_s_value(lab, engine, image):
+    size = omero.model.LengthI(0.3, omero.model.enums.UnitsLength.MICROMETER)
+    sizes = {"sizeY": 2, "sizeZ": 1, "sizeC": 1, "sizeT": 1}
+    lab.add("Pixels", image=image, sizeX=9, physicalSizeX=size, **sizes)
+    text = "select p.sizeX from Pixels p order by p.physicalSizeX"
+    assert [row[0].val for row in engine.project(text, None, None)] == [9, 7]
