@@ -212,3 +212,68 @@ def test_settings_are_read_by_all_and_changed_by_administrators(omero_conn):
 def test_secrets_are_not_read(omero_conn):
     with pytest.raises(omero.SecurityViolation):
         omero_conn.getConfigService().getConfigValue("omero.db.pass")
+
+
+def test_a_key_serves_as_name_and_password(new_client, omero_conn, omero_user):
+    key = omero_conn.c.getSessionId()
+    client = new_client()
+    client.createSession(key, key)
+    assert client.sf.getAdminService().getEventContext().sessionUuid == key
+
+
+def test_a_detached_session_outlives_its_client(new_client, omero_user):
+    first, second = new_client(), new_client()
+    first.createSession(omero_user.name, omero_user.password).detachOnDestroy()
+    key = first.getSessionId()
+    first.closeSession()
+    second.joinSession(key)
+    assert second.sf.getAdminService().getEventContext().userId == omero_user.id
+
+
+def test_an_open_stateful_service_holds_the_group(omero_make_group, omero_make_user, omero_connect):
+    first, second = omero_make_group(), omero_make_group()
+    session = omero_connect(omero_make_user(first, second)).c.sf
+    store = session.createRawFileStore()
+    other = omero.model.ExperimenterGroupI(second.id, loaded=False)
+    with pytest.raises(omero.SecurityViolation):
+        session.setSecurityContext(other)
+    store.close()
+    session.setSecurityContext(other)
+
+
+def test_a_session_opened_for_another_opens_no_further_one(new_client, omero_root, omero_user):
+    principal = omero.sys.Principal(omero_user.name, omero_user.groups[0].name, "User", None)
+    session = omero_root.c.sf.getSessionService().createSessionWithTimeout(principal, 60_000)
+    client = new_client()
+    client.joinSession(session.uuid.val)
+    with pytest.raises(omero.SecurityViolation):
+        client.sf.getSessionService().createUserSession(10_000, 10_000, omero_user.groups[0].name)
+
+
+def test_the_address_and_the_agent_of_a_client_are_kept(new_client, omero_user):
+    client = new_client()
+    client.setAgent("conformance")
+    client.setIP("2400:cb00:2048:1::6814:55")
+    client.createSession(omero_user.name, omero_user.password)
+    parameters = omero.sys.ParametersI().addString("uuid", client.getSessionId())
+    row = client.sf.getQueryService().findByQuery("from Session where uuid = :uuid", parameters)
+    assert (row.userIP.val, row.userAgent.val) == ("2400:cb00:2048:1::6814:55", "conformance")
+
+
+def test_a_users_time_to_idle_is_shortened_by_request(omero_conn):
+    service, key = omero_conn.c.sf.getSessionService(), omero_conn.c.getSessionId()
+    request = omero.cmd.UpdateSessionTimeoutRequest()
+    request.session, request.timeToIdle = key, omero.rtypes.rlong(90_000)
+    omero_conn.c.submit(request, loops=50).close(closeHandle=True)
+    assert service.getSession(key).timeToIdle.val == 90_000
+
+
+def test_a_joined_session_changes_passwords_after_naming_one(new_client, omero_root, omero_server):
+    client = new_client()
+    client.joinSession(omero_root.c.getSessionId()).detachOnDestroy()
+    service = client.sf.getAdminService()
+    with pytest.raises(omero.SecurityViolation):
+        service.changeUserPassword("nobody of this name", rstring("new"))
+    with pytest.raises(omero.SecurityViolation):
+        client.sf.setSecurityPassword("not the administrator's")
+    client.sf.setSecurityPassword(omero_server.password)
