@@ -6,6 +6,7 @@ import contextlib
 import http.cookiejar
 import json
 import os
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -143,8 +144,75 @@ def test_the_api_saves_renames_and_deletes(api):
     assert api.get("m/projects/") == []
 
 
-def test_what_it_asked_the_server_for_was_there(site, api):
-    del api  # the tests above have asked
+class Pages:
+    """OMERO.web's pages, as a browser without JavaScript asks for them."""
+
+    def __init__(self, url, user):
+        self.base = url
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self.opener = urllib.request.build_opener(cookies, urllib.request.ProxyHandler({}))
+        page = self.get("webclient/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+        form = {"username": user, "password": PASSWORD, "server": 1, "csrfmiddlewaretoken": token}
+        assert "Log in" not in self.get("webclient/login/", urllib.parse.urlencode(form).encode())
+
+    def get(self, path, data=None):
+        request = urllib.request.Request(self.base + path, data=data)  # noqa: S310
+        try:
+            with self.opener.open(request, timeout=HUNG_SECONDS) as answer:
+                assert data or "login" in path or "/login/" not in answer.geturl()
+                return answer.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            said = re.sub(r"<[^>]*>|\s+", " ", error.read().decode())
+            pytest.fail(f"{path}: {error.code} {' '.join(said.split())[-1500:]}")
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """A user's pages, and root's."""
+    return {USER: Pages(site.web.url, USER), "root": Pages(site.web.url, "root")}
+
+
+@pytest.mark.parametrize("path", [
+    "webclient/", "webclient/usertags/", "webclient/public/", "webclient/history/",
+    "webclient/load_calendar/", "webclient/load_history/2026/11/21/",
+    "webclient/load_searching/form/?query=DMSO&datatype=wells&field=annotation",
+    "webclient/metadata_details/screen/1/", "webclient/metadata_details/plate/1/",
+    "webclient/metadata_details/acquisition/1/", "webclient/metadata_details/well/1/",
+    "webclient/metadata_details/image/1/", "webclient/metadata_details/tag/1/",
+    "webclient/metadata_acquisition/image/1/", "webclient/metadata_acquisition/well/1/",
+    "webclient/metadata_preview/well/1/", "webclient/metadata_hierarchy/image/1/",
+    "webclient/batch_annotate/?well=1&well=2", "webclient/batch_annotate/?image=1&image=2",
+    "webclient/annotate_tags/?well=1", "webclient/annotate_file/?well=1",
+    "webclient/api/paths_to_object/?well=1", "webclient/api/annotations/?type=map&well=1",
+    "webclient/api/tags/?id=2", "webclient/api/shares/", "webclient/list_scripts/",
+    "webclient/activities_json/", "webclient/avatar/2/", "webclient/render_image_download/1/",
+    "webgateway/imgData/1/", "webgateway/plate/1/0/", "webgateway/well/1/children/",
+    "webgateway/get_thumbnails/96/?id=1&id=2", "webgateway/render_split_channel/1/0/0/",
+    "webgateway/get_image_rdefs_json/1/", "webgateway/luts/", "webgateway/get_rois_json/1/",
+    "webadmin/myaccount/", "webadmin/stats/",
+])  # fmt: skip
+def test_a_page_that_people_open_is_there(pages, path):
+    assert pages[USER].get(path)
+
+
+@pytest.mark.parametrize("path", [
+    "webadmin/experimenters/", "webadmin/experimenter/new", "webadmin/experimenter/edit/2",
+    "webadmin/groups/", "webadmin/group/new", "webadmin/group/edit/3", "webadmin/stats/",
+    "webadmin/drivespace_json/groups/", "webadmin/drivespace_json/users/",
+    "webclient/api/containers/?id=-1&group=3",
+])  # fmt: skip
+def test_a_page_that_administrators_open_is_there(pages, path):
+    assert pages["root"].get(path)
+
+
+def test_a_treatment_is_found_by_its_name(pages):
+    search = "webclient/load_searching/form/?query=Translocin&datatype=wells&field=annotation"
+    assert "well-" in pages[USER].get(search)
+
+
+def test_what_it_asked_the_server_for_was_there(site, api, pages):
+    del api, pages  # the tests above have asked
     assert "not implemented" not in site.sandbox.log.read_text()
 
 
