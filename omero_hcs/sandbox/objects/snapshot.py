@@ -50,7 +50,7 @@ BYTES = re.compile(r"(Pixels|Files)/\d+")
 # What reading a damaged file may run into.
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, json.JSONDecodeError, UnicodeDecodeError, EOFError,
-    KeyError, ValueError, TypeError, AttributeError, NotImplementedError,
+    KeyError, ValueError, TypeError, AttributeError, RuntimeError,
 )  # fmt: skip
 # Fields of `Details` that are references, and to what.
 DETAILS: Mapping[str, str] = {

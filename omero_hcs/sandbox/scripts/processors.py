@@ -144,7 +144,7 @@ class _OwnProcessor:
             use_session=self._client.sf,
             accepts_list=[],  # official scripts only
             cfg=str(configuration),
-            omero_home=lazy.load("omero_ext.path:path")(str(home)),
+            omero_home=lazy.load("omero_ext.path:path", extra="sandbox")(str(home)),
             category=category,
         )
         identity = Ice.Identity(f"Processor-{uuid.uuid4()}", category)
