@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -470,6 +472,46 @@ def test_a_users_own_processor_runs_his_script(people, conn, user, uploaded, tmp
             processor.cleanup()
 
 
+SERVES = """
+import os, sys, time
+import omero, omero.all, omero.processor
+host, port, name, user, home = sys.argv[1:]
+client = omero.client(host, int(port))
+client.createSession(name, sys.stdin.readline().strip())
+processor = omero.processor.usermode_processor(
+    client, cfg=os.devnull, accepts_list=[omero.model.ExperimenterI(int(user), False)],
+    omero_home=omero.processor.path(home))
+print("serves", flush=True)
+time.sleep(3600)
+"""
+
+
+def test_a_processor_that_was_killed_is_asked_no_longer(box, conn, user, uploaded, tmp_path):
+    (tmp_path / "lib" / "server").mkdir(parents=True)
+    arguments = (box.host, box.port, user.name, user.id, tmp_path)
+    command = [sys.executable, "-W", "ignore", "-c", SERVES, *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write(user.password + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "serves\n"
+        assert service(conn).canRunScript(uploaded)
+        process.kill()
+    wait_until(lambda: not service(conn).canRunScript(uploaded))
+    running = start(conn, "/hcs/Saves.py")
+    assert finish(conn, running)[0] == 0
+    running.close(False)
+
+
+def test_several_scripts_run_at_once(conn):
+    running = [start(conn, "/hcs/Everything.py", IDs=rlist([rlong(number)])) for number in range(4)]
+    sums = [finish(conn, process)[1]["Sum"].val for process in running]
+    assert sums == [0, 1, 2, 3]
+    for process in running:
+        process.close(False)
+
+
 def test_an_administrator_uploads_edits_and_deletes_an_official_script(root, conn):
     scripts = service(root)
     script = scripts.uploadOfficialScript("/lab/New.py", EVERYTHING)
@@ -544,5 +586,5 @@ def test_a_job_is_seen_by_nobody_outside_its_group(people, conn):
 
 def test_a_run_that_has_ended_may_be_ended_again():
     run = WatchedProcess.__new__(WatchedProcess)
-    run._lock, run.popen = threading.RLock(), None
+    run._lock, run.popen, run.rcode, run.iskill = threading.RLock(), None, 0, False
     run.deactivate()
