@@ -33,11 +33,32 @@ FIELDS = 2
 HEADING = (By.CSS_SELECTOR, "#general_tab .data_heading h1")
 
 
+SCRIPT = """
+import omero.scripts as scripts
+from omero.rtypes import rlong, rstring
+
+client = scripts.client(
+    "Count_Wells.py", "Counts wells.",
+    scripts.String("Data_Type", optional=False, grouping="1", values=[rstring("Plate")],
+                   default="Plate"),
+    scripts.List("IDs", optional=False, grouping="2").ofType(rlong(0)),
+)
+query = client.getSession().getQueryService()
+plate = client.getInputs(unwrap=True)["IDs"][0]
+found = query.projection(f"select count(w) from Well w where w.plate.id = {plate}", None)
+client.setOutput("Message", rstring(f"{found[0][0].val} wells on it"))
+client.closeSession()
+"""
+
+
 @pytest.fixture(scope="module")
-def site():
-    """A sandbox with the demo plate, and OMERO.web on it."""
+def site(tmp_path_factory):
+    """A sandbox with the demo plate and a script, and OMERO.web on it."""
+    scripts = tmp_path_factory.mktemp("scripts")
+    (scripts / "hcs").mkdir()
+    (scripts / "hcs" / "Count_Wells.py").write_text(SCRIPT)
     with (
-        launch.start(password=PASSWORD) as sandbox,
+        launch.start(password=PASSWORD, scripts=scripts) as sandbox,
         contextlib.closing(SimulatedSource()) as source,
         web.start_web(sandbox) as page,
     ):
@@ -368,3 +389,31 @@ def look_at_an_image(driver, site):
     wait_for(driver, are_drawn(1, "#weblitz-viewport-img"))
     for channel in ("DAPI", "FITC", "TRITC"):
         assert channel in driver.find_element(By.TAG_NAME, "body").text
+
+
+@pytest.mark.slow
+def test_people_run_a_script_on_the_plate_they_selected(site, browser, pictures):
+    log_in(browser, site)
+    for look in (look_at_the_plate, run_a_script, look_at_its_message):
+        with seen_as(browser, pictures, look.__name__):
+            look(browser, site)
+
+
+def run_a_script(driver, site):
+    page = driver.current_window_handle
+    driver.find_element(By.ID, "scriptButton").click()
+    menu = (By.XPATH, "//*[@id='scriptList']//a[contains(., 'Count Wells')]")
+    entry = wait_for(driver, seen.presence_of_element_located(menu))
+    driver.execute_script("arguments[0].click()", entry)  # it opens only under the mouse
+    wait_for(driver, seen.number_of_windows_to_be(2))
+    driver.switch_to.window(next(one for one in driver.window_handles if one != page))
+    ids = wait_for(driver, seen.presence_of_element_located((By.NAME, "IDs")))
+    assert ids.get_attribute("value") == str(site.demo.plate)
+    driver.find_element(By.CSS_SELECTOR, "input[type=submit]").click()
+    driver.switch_to.window(page)
+
+
+def look_at_its_message(driver, site):
+    driver.find_element(By.ID, "launch_activities").click()
+    told = (By.ID, "activities_content")
+    wait_for(driver, seen.text_to_be_present_in_element(told, f"{WELLS} wells on it"))
