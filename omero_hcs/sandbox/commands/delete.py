@@ -12,8 +12,8 @@ from omero_hcs.sandbox.commands.graph_requests import (
     targets,
     verdict_of,
 )
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.conditions import security, validation
 from omero_hcs.sandbox.objects.delete import DeletionPlan

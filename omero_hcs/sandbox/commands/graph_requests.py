@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from omero_hcs.sandbox.commands.handle import RequestFailedError
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA, entity_name
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.graph import GraphFaultError, Verdict

@@ -14,8 +14,8 @@ from omero_hcs.sandbox.commands.graph_requests import (
 )
 from omero_hcs.sandbox.commands.handle import run_request
 from omero_hcs.sandbox.commands.move import chgrp_graph, chown_graph
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA
 from omero_hcs.sandbox.objects.graph_rules import CHGRP_TARGETS, CHOWN_TARGETS, DELETE_TARGETS
 from omero_hcs.sandbox.services.update import IUpdate

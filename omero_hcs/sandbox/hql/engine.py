@@ -20,7 +20,6 @@ from typing import Any
 from omero_hcs.sandbox.hql.compiler import HqlCompiler
 from omero_hcs.sandbox.hql.faults import HqlError, illegal_query
 from omero_hcs.sandbox.hql.kinds import Thing
-from omero_hcs.sandbox.hql.loading import load_whole
 from omero_hcs.sandbox.hql.parameters import Given, named, read_parameters
 from omero_hcs.sandbox.hql.parse import parse
 from omero_hcs.sandbox.hql.programs import Program
@@ -29,6 +28,7 @@ from omero_hcs.sandbox.hql.values import wrap_rows
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.conditions import api_usage
 from omero_hcs.sandbox.objects.load import Builder, Plan
+from omero_hcs.sandbox.objects.loading import load_whole
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 

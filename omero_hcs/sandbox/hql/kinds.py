@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from omero_hcs.sandbox.hql.faults import HqlError
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import PREFIX, SCHEMA, Entity, Field, Kind
 
 NUMBERS = ("RInt", "RLong", "RFloat", "RDouble")  # each holds what those before it hold

@@ -12,7 +12,6 @@ from typing import Any
 
 from omero_hcs.sandbox.hql.expressions import COLUMN_TYPES
 from omero_hcs.sandbox.hql.faults import could_not_execute
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.hql.kinds import (
     ClassOf,
     DetailsOf,
@@ -28,6 +27,7 @@ from omero_hcs.sandbox.hql.kinds import (
 from omero_hcs.sandbox.hql.programs import Item, Program
 from omero_hcs.sandbox.hql.syntax import Form
 from omero_hcs.sandbox.ice.record import rtypes
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA, WRAPPERS
 from omero_hcs.sandbox.objects.caller import EVERYTHING, Caller
 from omero_hcs.sandbox.objects.load import Builder

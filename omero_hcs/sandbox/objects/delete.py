@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA
 from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, named, shown
 from omero_hcs.sandbox.objects.graph_rules import (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import SCHEMA, Entity, Kind
 from omero_hcs.sandbox.objects.caller import (
     GROUP_READ,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import Entity, Field, Kind, entity_of
 from omero_hcs.sandbox.objects.caller import SYSTEM_GROUP_ID, Caller
 from omero_hcs.sandbox.objects.conditions import api_usage, security, stale, validation

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.objects.caller import GROUP_READ
 from omero_hcs.sandbox.objects.delete import DeletionPlan
 from omero_hcs.sandbox.objects.graph import GraphFaultError, GraphPlan, is_one_of, named, shown

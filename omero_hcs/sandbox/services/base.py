@@ -10,6 +10,7 @@ from omero_hcs.sandbox.model.schema import SCHEMA, entity_name
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.conditions import api_usage, security
 from omero_hcs.sandbox.objects.load import Plan, materialise
+from omero_hcs.sandbox.objects.loading import load_whole
 from omero_hcs.sandbox.objects.row import Row
 from omero_hcs.sandbox.objects.world import World
 
@@ -55,12 +56,14 @@ class Service:
             yield caller
 
     def one(self, row: Row, caller: Caller | None) -> Any:
-        """Give back one row's object, with nothing but the row itself loaded."""
-        return materialise(self.world, [row], Plan([row]), caller)[0]
+        """Give back one row's object; of the others only what is always loaded with it."""
+        return self.each([row], caller)[0]
 
     def each(self, rows: Sequence[Row], caller: Caller | None) -> list[Any]:
-        """Give back the objects of rows, with nothing but the rows themselves loaded."""
-        return materialise(self.world, rows, Plan(rows), caller)
+        """Give back the objects of rows; of the others only what is always loaded with them."""
+        plan = Plan()
+        load_whole(plan, rows, caller)
+        return materialise(self.world, rows, plan, caller)
 
     def row(self, entity: str, row_id: int, caller: Caller) -> Row:
         """Find a row that the caller may read.

@@ -22,7 +22,7 @@ class IQuery(Service):
             return found
 
     def findByQuery(self, query: str, params: Any, current: Any) -> Any:
-        return only(self.findAllByQuery(query, params, current))
+        return only(self.findAllByQuery(query, params, current), query)
 
     def projection(self, query: str, params: Any, current: Any) -> list[list[Any]]:
         with self.reading(current) as caller:
@@ -68,9 +68,8 @@ class IQuery(Service):
         name = known_entity(entity)
         path = f"x.{field}" if caseSensitive else f"lower(x.{field})"
         text = value if caseSensitive else value.lower()
-        compare = "like" if "%" in value else "="
-        query = f"select x from {name} x where {path} {compare} :value order by x.id"
-        return self.findAllByQuery(query, parameters({"value": text}, page), current)
+        query = f"select x from {name} x where {path} like :value order by x.id"
+        return self.findAllByQuery(query, parameters({"value": f"%{text}%"}, page), current)
 
     def findByString(self, entity: str, field: str, value: str, current: Any) -> Any:
         query = f"select x from {known_entity(entity)} x where x.{field} = :value"
@@ -90,7 +89,8 @@ class IQuery(Service):
             return self.each(paged(rows, page), caller)
 
     def findByExample(self, example: Any, current: Any) -> Any:
-        return only(self.findAllByExample(example, None, current))
+        name = type(example).__name__
+        return only(self.findAllByExample(example, None, current), f"by example of {name}")
 
     def findAllByFullText(self, entity: str, query: str, params: Any, current: Any) -> list[Any]:
         words = query.replace("*", "").lower().split()
@@ -129,8 +129,8 @@ def parameters(values: dict[str, str], page: Any = None) -> Any:
     return made
 
 
-def only(found: Sequence[Any]) -> Any:
-    """Return the one object that was found, None for none.
+def only(found: Sequence[Any], query: str) -> Any:
+    """Return the one object that a query found, None for none.
 
     Raises
     ------
@@ -139,7 +139,11 @@ def only(found: Sequence[Any]) -> Any:
     """
     different = list({id(one): one for one in found}.values())
     if len(different) > 1:
-        msg = f"query did not return a unique result: {len(different)}"
+        msg = (
+            f"Query named:\n\n\t{query}\n\nhas returned more than one Object\n"
+            "findBy methods must return a single value.\n"
+            "Please try findAllBy methods for queries which return Lists."
+        )
         raise api_usage(msg)
     return different[0] if different else None
 

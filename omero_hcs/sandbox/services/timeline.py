@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from omero_hcs.sandbox.hql.java_names import java_name
 from omero_hcs.sandbox.ice.record import omero, rtypes
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.objects.caller import Caller
 from omero_hcs.sandbox.objects.load import Plan, materialise
 from omero_hcs.sandbox.objects.row import Row

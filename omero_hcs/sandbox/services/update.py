@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omero_hcs.sandbox.commands.delete import delete_row
-from omero_hcs.sandbox.hql.java_names import java_name
+from omero_hcs.sandbox.model.java import java_name
 from omero_hcs.sandbox.model.schema import entity_of
 from omero_hcs.sandbox.objects.conditions import api_usage, security, validation
 from omero_hcs.sandbox.objects.load import materialise
