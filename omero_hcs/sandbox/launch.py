@@ -7,6 +7,7 @@ know whether OMERO's client is installed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -136,18 +137,16 @@ def start(
     _check(port, plain_port, scripts)
     home = _make_home(data)
     password = password or secrets.token_urlsafe(12)
-    arguments = ["--data", home / "data", "--port", port, "--plain-port", plain_port]
-    if scripts is not None:
-        arguments += ["--scripts", scripts.resolve()]
-    if snapshot is not None:
-        arguments += ["--snapshot", snapshot.resolve()]
-    if data is None:
-        arguments += ["--temporary", home]  # for the case that this process is killed
     said = home / "process.log"  # what goes wrong before the server has a log
-    # By its environment: whoever is on the machine may read what a process was started with.
-    environment = {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
-    command = [sys.executable, "-m", _MODULE, "--watch-stdin", *map(str, arguments)]
-    process = spawn(command, home, said, environment)
+    options = {
+        "--data": home / "data",
+        "--port": port,
+        "--plain-port": plain_port,
+        "--scripts": scripts and scripts.resolve(),
+        "--snapshot": snapshot and snapshot.resolve(),
+        "--temporary": home if data is None else None,  # for the case that this process is killed
+    }
+    process = spawn(_command(options), home, said, _environment(home, password))
     end = finalizer(process, said, home if data is None else None)
     try:
         ready = _wait_until_ready(process, said)
@@ -162,6 +161,16 @@ def start(
         _process=process,
         _end=end,
     )
+
+
+def _environment(home: Path, password: str) -> dict[str, str]:
+    """Give the password by the environment: all on the machine can see a process's arguments."""
+    return {PASSWORD_VARIABLE: password, "OMERO_TMPDIR": str(home / "tmp")}
+
+
+def _command(options: Mapping[str, object]) -> list[str]:
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return [sys.executable, "-m", _MODULE, "--watch-stdin", *itertools.chain(*given)]
 
 
 def check_port(port: int, option: str) -> None:
