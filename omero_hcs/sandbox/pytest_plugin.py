@@ -64,8 +64,11 @@ def omero_people(omero_server: Address) -> Iterator[People]:
         yield people
         left = [] if omero_server.is_sandbox else people.remove()
     if left:
-        names = ", ".join(left)
-        warnings.warn(f"Still on {omero_server.host}, without a way in: {names}", stacklevel=2)
+        msg = (
+            f"{len(left)} users and groups named {people.prefix}-... are still on "
+            f"{omero_server.host}: OMERO keeps those that its events name. Without a way in."
+        )
+        warnings.warn(msg, stacklevel=2)
 
 
 @pytest.fixture
