@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import omero
 import pytest
 from omero.gateway import (
@@ -194,3 +196,49 @@ def test_a_file_goes_up_and_comes_down(omero_conn, project, tmp_path):
     with file.asFileObj() as handle:
         handle.seek(256)
         assert handle.read(256) == content[256:512]
+
+
+def test_annotations_are_removed_by_namespace(omero_conn, project, named):
+    other = omero_conn.getObject("Project", named("Project"))
+    comment = annotation(CommentAnnotationWrapper, "on both", omero_conn, ns="mine")
+    project.linkAnnotation(comment)
+    other.linkAnnotation(comment)
+    project.removeAnnotations("mine")
+    assert project.getAnnotation("mine") is None
+    assert other.getAnnotation("mine").getValue() == "on both"
+    other.removeAnnotations("mine")
+    assert other.getAnnotation("mine") is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_administrator_annotates_for_himself_or_for_the_owner(omero_root, project, same):
+    omero_root.SERVICE_OPTS.setOmeroGroup("-1")
+    seen = omero_root.getObject("Project", project.getId())
+    CommentAnnotationWrapper.createAndLink(target=seen, ns="his", val="words", sameOwner=same)
+    (found,) = seen.listAnnotations()
+    owner = found.getDetails().getOwner().getId()
+    assert owner == (project.getDetails().getOwner().getId() if same else 0)
+    assert found.getDetails().getGroup().getId() == project.getDetails().getGroup().getId()
+
+
+def test_a_file_goes_to_the_group_that_is_named(
+    omero_make_group, omero_make_user, omero_connect, tmp_path
+):
+    first, second = omero_make_group(), omero_make_group("private")
+    conn = omero_connect(omero_make_user(first, second))
+    conn.SERVICE_OPTS.setOmeroGroup(second.id)
+    path = tmp_path / "a.txt"
+    path.write_text("content")
+    row = conn.createFileAnnfromLocalFile(str(path), mimetype="text/plain", ns="ns")
+    assert row.getDetails().getGroup().getId() == second.id
+    assert b"".join(row.getFileInChunks()) == b"content"
+
+
+def test_a_time_may_be_given_as_a_date_or_in_seconds(omero_conn, project):
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5)
+    TimestampAnnotationWrapper.createAndLink(target=project, ns="date", val=moment)
+    TimestampAnnotationWrapper.createAndLink(
+        target=project, ns="seconds", val=int(moment.timestamp())
+    )
+    assert project.getAnnotation("date").getValue() == moment
+    assert project.getAnnotation("seconds").getValue() == moment

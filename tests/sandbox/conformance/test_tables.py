@@ -128,3 +128,57 @@ def test_a_table_is_a_file_that_is_annotated_and_opened_again(
             other.addData(columns())
     finally:
         other.close()
+
+
+def test_masks_are_kept(table):
+    masks = grid.MaskColumn("mask", "desc")
+    masks.imageId, masks.theZ, masks.theT = [1, 2], [3, 4], [5, 6]
+    masks.x, masks.y, masks.w, masks.h = [7.0, 8.0], [9.0, 10.0], [11.0, 12.0], [13.0, 14.0]
+    masks.bytes = [[15], [16, 17, 18]]
+    table.initialize([masks])
+    table.addData([masks])
+    (read,) = table.readCoordinates([1, 0]).columns
+    assert (list(read.imageId), list(read.w)) == ([2, 1], [12.0, 11.0])
+    assert [list(bytearray(data)) for data in read.bytes] == [[16, 17, 18], [15]]
+
+
+def test_a_text_that_is_too_long_is_refused(table):
+    texts = grid.StringColumn("text", "", 3, [])
+    table.initialize([texts])
+    texts.values = ["abc"]
+    table.addData([texts])
+    texts.values = ["abcd"]
+    with pytest.raises(omero.ValidationException):
+        table.addData([texts])
+    assert table.getNumberOfRows() == 1
+
+
+def test_the_file_of_a_closed_table_is_the_one_that_is_downloaded(table, omero_conn, tmp_path):
+    table.initialize(columns(0))
+    table.addData(columns())
+    file = table.getOriginalFile()
+    table.close()
+    file = omero_conn.getQueryService().get("OriginalFile", file.id.val)
+    path = tmp_path / "down.h5"
+    omero_conn.c.download(file, str(path))
+    assert path.stat().st_size == file.size.val
+    assert path.read_bytes().startswith(b"\x89HDF")
+
+
+def test_a_table_of_another_group_is_opened_by_naming_it(
+    omero_make_group, omero_make_user, omero_connect
+):
+    first, second = omero_make_group(), omero_make_group()
+    conn = omero_connect(omero_make_user(first, second))
+    stranger = omero_connect(omero_make_user(second))
+    resources = conn.c.sf.sharedResources()
+    made = resources.newTable(resources.repositories().descriptions[0].id.val, "/test.h5")
+    file = made.getOriginalFile()
+    made.close()
+    conn.c.sf.setSecurityContext(omero.model.ExperimenterGroupI(second.id, loaded=False))
+    for group in ("-1", str(first.id)):
+        opened = resources.openTable(file, {"omero.group": group})
+        assert opened.getOriginalFile().id.val == file.id.val
+        opened.close()
+    with pytest.raises(omero.SecurityViolation):
+        stranger.c.sf.sharedResources().openTable(file)
