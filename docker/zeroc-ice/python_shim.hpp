@@ -1,5 +1,5 @@
-// What IcePy's sources (zeroc-ice 3.6.5, src/*.cpp) lack in Python 3.11 and later. Forced in front of each of
-// them by `g++ -include`, so that ZeroC's own files stay as they are.
+// What IcePy's sources (zeroc-ice 3.6.5, src/*.cpp) lack in Python 3.11 and later, and one mend. Forced in front of
+// each of them by `g++ -include`, so that ZeroC's own files stay as they are.
 //
 // This file is part of omero-hcs, GPL-2.0-or-later.
 
@@ -8,6 +8,10 @@
 
 #include <Python.h>
 #include <frameobject.h>
+
+// A peer may send text that is not UTF-8. IcePy does not look at what Python makes of it, which is nothing, and
+// crashes: before anybody has logged in, if the peer asks the router. Such bytes become U+FFFD instead.
+#define PyUnicode_FromStringAndSize(text, size) PyUnicode_DecodeUTF8((text), (size), "replace")
 
 #if PY_VERSION_HEX >= 0x030B0000
 
