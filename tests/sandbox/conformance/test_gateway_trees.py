@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import omero
 import pytest
+from omero.gateway import TagAnnotationWrapper
 from omero.model import (
     DatasetI,
     DatasetImageLinkI,
@@ -13,6 +15,7 @@ from omero.model import (
     ScreenI,
     ScreenPlateLinkI,
 )
+from omero.rtypes import rlong
 from omero.sys import ParametersI
 
 
@@ -136,7 +139,7 @@ def test_wells_and_images_of_a_plate_by_options(omero_conn, new_plate):
     plate = new_plate()
     opts = {"plate": plate, "load_images": True, "load_pixels": True}
     wells = list(omero_conn.getObjects("Well", opts=opts))
-    assert len({well.getId() for well in wells}) == 2  # one row a field, as Hibernate lists them
+    assert len(wells) == 2
     assert all(well.getImage().getSizeX() == 8 for well in wells)
     images = list(omero_conn.getObjects("Image", opts={"plate": plate}))
     assert len(images) == 4
@@ -168,7 +171,7 @@ def test_names_are_changed_by_save(omero_conn, named):
 def test_users_and_groups(omero_conn, omero_user, omero_second_user):
     group = omero_user.groups[0]
     assert omero_conn.getGroupFromContext().getName() == group.name
-    assert {row.getName() for row in omero_conn.getGroupsMemberOf()} == {group.name}
+    assert [row.getName() for row in omero_conn.getGroupsMemberOf()] == [group.name]
     members = {row.getId() for row in omero_conn.containedExperimenters(group.id)}
     assert members == {omero_user.id, omero_second_user.id}
     leaders, colleagues = omero_conn.getObject("ExperimenterGroup", group.id).groupSummary()
@@ -183,3 +186,79 @@ def test_two_names_are_kept_as_they_are(omero_conn, named):
     assert omero_conn.getObject("Project", number).getName() == strange
     (found,) = omero_conn.getObjects("Project", attributes={"name": strange})
     assert found.getId() == number
+
+
+def test_objects_come_in_the_order_of_their_ids(omero_conn, named):
+    numbers = [named("Project") for _ in range(3)][::-1]
+    for ids in (numbers, [rlong(number) for number in numbers]):
+        found = omero_conn.getObjects("Project", ids, respect_order=True)
+        assert [row.getId() for row in found] == numbers
+    found = omero_conn.getObjects("Project", [numbers[0], 2**40, numbers[2]], respect_order=True)
+    assert [row.getId() for row in found] == [numbers[0], numbers[2]]
+
+
+def test_one_object_was_asked_for_and_there_are_two(omero_conn, named):
+    named("Project", "twin")
+    named("Project", "twin")
+    with pytest.raises((omero.ApiUsageException, IndexError)):
+        omero_conn.getObject("Project", attributes={"name": "twin"})
+
+
+def test_orphans_come_in_pages_with_pixels(omero_conn, omero_user, new_image):
+    for number in range(4):
+        new_image(str(number))
+    page = ParametersI().page(1, 2)
+    found = list(omero_conn.listOrphans("Image", eid=omero_user.id, params=page, loadPixels=True))
+    assert len(found) == 2
+    assert all(row._obj.pixelsLoaded for row in found)
+    assert not any(row._obj.pixelsLoaded for row in omero_conn.listOrphans("Image"))
+
+
+def test_parents_come_with_their_links(omero_conn, tree):
+    project, datasets, images = tree
+    image = omero_conn.getObject("Image", images[0])
+    (parent,) = image.listParents()
+    assert parent.getId() == datasets[0]
+    dataset, link = image.getParent(withlinks=True)
+    assert (dataset.getId(), link.child.id.val) == (datasets[0], images[0])
+    assert dataset.getParent().getId() == project
+    assert omero_conn.getObject("Project", project).getParent() is None
+
+
+def test_a_group_sums_up_who_leads_it(omero_make_group, omero_make_user, omero_connect):
+    group = omero_make_group("read-only")
+    owner, member = omero_make_user(group, owns=[group]), omero_make_user(group)
+    conn = omero_connect(owner)
+    found = conn.getObject("ExperimenterGroup", attributes={"name": group.name})
+    leaders, colleagues = found.groupSummary()
+    assert [row.getId() for row in leaders] == [owner.id]
+    assert [row.getId() for row in colleagues] == [member.id]
+    assert found.groupSummary(exclude_self=True)[0] == []
+    assert [row.getId() for row in conn.getGroupsLeaderOf()] == [group.id]
+    assert [row.getId() for row in conn.listColleagues()] == [member.id]
+    assert list(omero_connect(member).getGroupsLeaderOf()) == []
+
+
+def test_a_user_is_found_once_with_his_groups(omero_make_group, omero_make_user, omero_connect):
+    user = omero_make_user(omero_make_group(), omero_make_group())
+    conn = omero_connect(user)
+    (found,) = conn.getObjects("Experimenter", attributes={"omeName": user.name})
+    groups = {link.parent.id.val for link in found.copyGroupExperimenterMap()}
+    assert {group.id for group in user.groups} <= groups
+    assert conn.getObject("Experimenter", attributes={"omeName": "nobody of this name"}) is None
+
+
+def test_objects_are_found_by_what_annotates_them(omero_conn, named):
+    tag = TagAnnotationWrapper(omero_conn)
+    tag.setValue("on both")
+    tag.save()
+    projects = [omero_conn.getObject("Project", named("Project")) for _ in range(2)]
+    for row in projects:
+        row.linkAnnotation(tag)
+    found = omero_conn.getObjectsByAnnotations("Project", [tag.getId()])
+    assert {row.getId() for row in found} == {row.getId() for row in projects}
+    mine = ParametersI()
+    mine.exp(0)
+    assert list(omero_conn.getAnnotationLinks("Project", params=mine)) == []
+    links = omero_conn.getAnnotationLinks("Project", parent_ids=[projects[0].getId()])
+    assert [link.getAnnotation().getId() for link in links] == [tag.getId()]
