@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 STATE, ROWS = "sandbox.json", "rows.jsonl"
 BYTES = re.compile(r"(Pixels|Files)/\d+")
-# What reading a damaged file may run into.
+# What reading a damaged file may run into; RuntimeError is a ZIP that is encrypted or packed oddly.
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, json.JSONDecodeError, UnicodeDecodeError, EOFError,
     KeyError, ValueError, TypeError, AttributeError, RuntimeError,
