@@ -104,7 +104,7 @@ def set_up_log(data: Path, *, verbose: bool) -> None:
 
 def watch_stdin(stop: threading.Event, orphaned: threading.Event) -> None:
     """End with the process that started us, however it ends."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # sys.stdin is locked while it is read: Python would abort at its end
     orphaned.set()
     stop.set()
 

@@ -240,7 +240,8 @@ def _end_process(process: subprocess.Popen[str], log: Path, folder: Path | None,
         process.wait()
     with contextlib.suppress(ProcessLookupError):  # scripts that outlived the server
         os.killpg(process.pid, signal.SIGKILL)
-    said = tail(log) if process.returncode > 0 else ""
+    ended_well = process.returncode in {0, -signal.SIGTERM}
+    said = "" if ended_well else f"  exit {process.returncode}\n{tail(log)}"
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

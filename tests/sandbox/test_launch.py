@@ -69,6 +69,7 @@ def test_stopping_it_leaves_neither_process_nor_folder(tmp_path):
         assert box.is_running
         assert box.log.is_relative_to(box.home)
     assert not box.is_running
+    assert box._process.returncode == 0
     assert is_gone(box.pid)
     assert not box.home.exists()
     box.stop()
@@ -181,7 +182,7 @@ def test_one_that_fails_at_its_end_is_told(tmp_path):
     )
     process = launch.spawn([sys.executable, "-c", code], tmp_path, tmp_path / "log", {})
     assert process.stdout.readline() == "ready\n"
-    assert launch.finalizer(process, tmp_path / "log")() == "  no room"
+    assert launch.finalizer(process, tmp_path / "log")() == "  exit 1\n  no room"
 
 
 def test_a_snapshot_that_is_none_is_told_by_the_server(tmp_path):
