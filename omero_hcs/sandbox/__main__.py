@@ -64,9 +64,11 @@ def serve(server: Server, arguments: argparse.Namespace, stop: threading.Event) 
         threading.Thread(target=watch_stdin, args=(stop, orphaned), daemon=True).start()
     ports = server.endpoint.ports
     ready = {"port": ports.tls, "plain_port": ports.plain, "pid": os.getpid()}
-    sys.stdout.write(json.dumps(ready) + "\n")
-    sys.stdout.flush()
-    stop.wait()
+    try:
+        os.write(1, f"{json.dumps(ready)}\n".encode())
+        stop.wait()
+    except BrokenPipeError:  # the parent was killed before we were ready
+        orphaned.set()
     try:
         server.stop()
     except SandboxError as error:

@@ -124,6 +124,17 @@ def test_it_ends_with_a_parent_that_was_killed_and_takes_its_folder_along():
     assert not Path(home).exists()
 
 
+def test_a_parent_that_was_killed_before_it_was_ready_leaves_nothing(tmp_path):
+    code = (
+        "import os; from omero_hcs.sandbox import launch;"
+        " launch._wait_until_ready = lambda *_: os.kill(os.getpid(), 9); launch.start()"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment)
+    assert done.returncode == -signal.SIGKILL
+    wait_until(lambda: not list(tmp_path.iterdir()))
+
+
 def test_it_ends_with_a_parent_that_forgot_it():
     parent = start_in_a_process("")
     pid, home = parent.stdout.readline().split()
