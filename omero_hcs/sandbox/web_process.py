@@ -22,7 +22,7 @@ from whitenoise import WhiteNoise
 workers = 1  # OMERO.web's cache is in this process's memory
 worker_class = "gthread"
 threads = 8
-graceful_timeout = 0
+graceful_timeout = 1  # with 0, nobody would wait for the worker
 control_socket_disable = True
 
 _orphaned = threading.Event()
