@@ -22,7 +22,7 @@ import pytest
 from omero.gateway import BlitzGateway
 from omero.rtypes import rstring, unwrap
 
-from omero_hcs.errors import InputError
+from omero_hcs.errors import InputError, SandboxError
 from omero_hcs.sandbox import launch
 from omero_hcs.sandbox.launch import PASSWORD_VARIABLE
 
@@ -338,13 +338,15 @@ def test_a_folder_that_another_server_has_is_named_and_left_alone(box):
 
 def test_a_killed_server_is_started_again_on_its_folder_and_finds_it_empty(tmp_path):
     folder = tmp_path / "home"
-    with launch.start(data=folder) as box:
-        with connected(box) as conn:
-            store, file = new_store(conn.c.sf)
-            store.write(b"some bytes", 0, 10)
-            store.close()
-        assert (folder / "data" / "Files" / str(file)).exists()
-        os.kill(box.pid, signal.SIGKILL)
+    box = launch.start(data=folder)
+    with connected(box) as conn:
+        store, file = new_store(conn.c.sf)
+        store.write(b"some bytes", 0, 10)
+        store.close()
+    assert (folder / "data" / "Files" / str(file)).exists()
+    os.kill(box.pid, signal.SIGKILL)
+    with pytest.raises(SandboxError, match="exit -9"):
+        box.stop()
     with launch.start(data=folder) as box, connected(box) as conn:
         assert conn.getQueryService().find("OriginalFile", file) is None
         assert list((folder / "data" / "Files").iterdir()) == []

@@ -203,7 +203,7 @@ def test_a_server_that_is_killed_leaves_the_old_state(tmp_path):
     with running(file):
         pass
     before = file.read_bytes()
-    with running(file) as box:
+    with pytest.raises(SandboxError, match="exit -9"), running(file) as box:
         os.kill(box.pid, 9)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state.zip"]

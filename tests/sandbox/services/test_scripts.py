@@ -17,6 +17,7 @@ import psutil
 import pytest
 from omero.rtypes import rbool, rint, rlist, rlong, rmap, rstring, unwrap
 
+from omero_hcs.errors import SandboxError
 from omero_hcs.sandbox import launch
 from omero_hcs.sandbox.address import Address
 from omero_hcs.sandbox.people import People
@@ -421,12 +422,14 @@ def test_a_server_that_stops_ends_its_scripts_and_what_they_started(tmp_path):
 
 
 def test_a_server_that_is_killed_takes_its_scripts_along(tmp_path):
-    with launch.start(scripts=fill(tmp_path / "scripts")) as box:
-        address = Address(box.host, box.port, box.user, box.password, is_sandbox=True)
-        with People(address) as people, contextlib.closing(people.connect_admin()) as conn:
-            _, pids = endless(conn, tmp_path)
-            os.kill(box.pid, signal.SIGKILL)
-            wait_until(lambda: all(map(is_gone, pids)))
+    box = launch.start(scripts=fill(tmp_path / "scripts"))
+    address = Address(box.host, box.port, box.user, box.password, is_sandbox=True)
+    with People(address) as people, contextlib.closing(people.connect_admin()) as conn:
+        _, pids = endless(conn, tmp_path)
+        os.kill(box.pid, signal.SIGKILL)
+        wait_until(lambda: all(map(is_gone, pids)))
+    with pytest.raises(SandboxError, match="exit -9"):
+        box.stop()
 
 
 # -- scripts of users, and changing scripts
