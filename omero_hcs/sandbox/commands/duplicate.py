@@ -55,9 +55,11 @@ def duplicate(server: Server, session: OpenSession, request: Any, current: Any) 
 def _links_of(world: World, originals: list[Row], ignored: list[str]) -> Iterator[Row]:
     for row in originals:
         for (_, name), others in world.referrers(row).items():
-            for other in others:
-                if name == "parent" and other.entity.is_link and not is_one_of(other, ignored):
-                    yield other
+            links = [other for other in others if name == "parent" and other.entity.is_link]
+            for link in links:
+                ends = (link, link.values["child"])
+                if not any(is_one_of(end, ignored) for end in ends):
+                    yield link
 
 
 def _copy(server: Server, row: Row, copied: Row, copies: Mapping[Row, Row], caller: Caller) -> None:

@@ -106,11 +106,11 @@ def test_a_tree_is_duplicated(omero_conn, tree):
     assert project
 
 
-def test_duplication_stops_at_what_is_excluded(omero_conn, tree):
+@pytest.mark.parametrize("ignored", ["DatasetImageLink", "Image"])
+def test_what_duplication_ignores_is_not_in_the_copy(omero_conn, tree, ignored):
     _, dataset, _ = tree
     request = Duplicate(
-        targetObjects={"Dataset": [dataset]},
-        typesToIgnore=["DatasetImageLink", "ProjectDatasetLink"],
+        targetObjects={"Dataset": [dataset]}, typesToIgnore=[ignored, "ProjectDatasetLink"]
     )
     (copy,) = ids(run(omero_conn, request).duplicates, "Dataset")
     assert list(omero_conn.getObject("Dataset", copy).listChildren()) == []
