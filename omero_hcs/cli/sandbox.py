@@ -149,7 +149,7 @@ def _show(running: _Running, demo: Demo, server: dict[str, Any], *, as_json: boo
                 "password of both": "as in your file" if server["password"] else sandbox.password,
                 "plate": f"{demo.plate_name} (Plate:{demo.plate})" if demo.plate else None,
                 "data, until the end": str(sandbox.home),
-                "kept for the next start": str(kept) if kept else None,
+                "kept for next time": str(kept) if kept else None,
             }
         )
         echo("Press Ctrl-C to stop it.")
