@@ -49,7 +49,7 @@ def measure(fields: int = 16, device: str = "cpu", seed: int = 0) -> dict[str, A
     seconds = {"plain_loop": best(lambda: [loop(to_rgb(crops, recipe)[:, 0]) for crops in items])}
     for precision in ("fp32", "bf16"):
         embedder = Embedder(encoder, recipe=recipe, precision=precision)
-        seconds[precision] = best(lambda: list(embedder.stream(enumerate(items))))
+        seconds[precision] = best(lambda: list(embedder.stream(enumerate(items))))  # noqa: B023
     found["auto_precision"] = "fp32" if autocast_dtype(place) is None else "bf16"
     for name, value in seconds.items():
         found[f"{name}_crops_a_second"] = round(count / value, 1)
