@@ -138,6 +138,9 @@ class _OwnProcessor:
         self._client.joinSession(self._session.uuid)
         ended = threading.Event()
         context = omero.util.ServerContext("Processor-0", self._client.ic, ended)
+        # It asks this session every minute whether a script's is still there, looks for a grid of
+        # servers if it has none, and then ends the script.
+        context.session = self._client.sf
         category = self._client.getCategory()
         self._processor = lazy.load("omero_hcs.sandbox.scripts.watched:WatchedProcessor")(
             context,

@@ -386,6 +386,18 @@ def test_a_script_is_cancelled(conn, tmp_path):
     process.close(False)
 
 
+@pytest.mark.slow
+def test_a_script_outlives_the_checks_of_the_processor(conn, tmp_path):
+    """It looks after its scripts every minute: that must not end one."""
+    process, (script, child) = endless(conn, tmp_path)
+    time.sleep(65)
+    assert process.poll() is None
+    assert not is_gone(script)
+    process.kill()
+    wait_until(lambda: is_gone(script) and is_gone(child))
+    process.close(False)
+
+
 def test_a_script_is_killed_with_what_it_started(conn, tmp_path):
     process, pids = endless(conn, tmp_path)
     process.kill()
