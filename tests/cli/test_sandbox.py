@@ -14,16 +14,22 @@ import psutil
 import pytest
 
 HUNG_SECONDS = 120
-CALL = "import sys; from omero_hcs.cli.main import main; main(sys.argv[1:])"
+CALL = """
+import signal, sys
+from omero_hcs.cli.main import main
+signal.signal(signal.SIGHUP, signal.{hang_up})  # whatever the tests' own terminal does
+main(sys.argv[1:])
+"""
 
 
 class Running:
     """The command in a process of its own, its temporary files in a folder of their own."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, hang_up="SIG_DFL"):
         self.folder = folder
+        call = CALL.format(hang_up=hang_up)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CALL, "sandbox", *map(str, arguments)],
+            [sys.executable, "-c", call, "sandbox", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,8 +61,8 @@ def start(tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
 
-    def call(*arguments):
-        started.append(Running(folder, *arguments))
+    def call(*arguments, **how):
+        started.append(Running(folder, *arguments, **how))
         return started[-1]
 
     yield call
@@ -76,6 +82,15 @@ def test_a_signal_ends_all_of_it_and_leaves_nothing(start, number):
     code, said = running.end(number)
     assert (code, said) == (0, "\nStopped. Nothing of it is left.\n")
     assert list(running.folder.iterdir()) == []
+
+
+def test_under_nohup_the_end_of_the_terminal_is_not_its_end(start):
+    running = start("--wells", 6, "--json", hang_up="SIG_IGN")
+    facts = json.loads(running.lines_until("}"))
+    os.kill(running.process.pid, signal.SIGHUP)
+    with socket.create_connection((facts["host"], facts["port"]), timeout=HUNG_SECONDS):
+        pass
+    assert running.end(signal.SIGTERM)[0] == 0
 
 
 def test_it_tells_where_the_browser_and_the_clients_find_it(start, tmp_path):
