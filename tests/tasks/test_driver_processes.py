@@ -22,7 +22,13 @@ from omero_hcs.tasks.crop_cells import Params
 from omero_hcs.tasks.driver import run_task
 
 FIELDS = 60
-START = [sys.executable, "-c", "from omero_hcs.cli.main import main; main()"]
+MAIN = """
+import signal
+from omero_hcs.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores Ctrl-C
+main()
+"""
+START = [sys.executable, "-c", MAIN]
 HANGS = 240
 """Seconds after which something hangs; no measure of speed."""
 
