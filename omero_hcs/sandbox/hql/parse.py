@@ -24,7 +24,7 @@ def parse(text: str) -> s.Query:
         It is no query, or uses something that the sandbox does not know.
     """
     try:
-        query: s.Query = _parser().parse(text)  # type: ignore[assignment]
+        query: s.Query = _parser().parse(text)  # type: ignore[assignment]  # lark says Tree; our transformer makes a Query
     except UnexpectedToken as error:
         where = f"line {error.line}, column {error.column}"
         found = "end of query" if error.token.type == "$END" else f"token: {error.token}"

@@ -113,12 +113,12 @@ class Program:
         stop_at = None if self.distinct or self.order_by else most
         get_values = tuple_of([item.term.get for item in self.items])
         get_order = tuple_of([get for get, _ in self.order_by])
-        fetches = () if plan is None else self.fetches
 
         def emit(env: Environment) -> bool:
             found.append((get_values(env), get_order(env)))
-            for fetch in fetches:
-                fetch.note(env, plan)  # type: ignore[arg-type]
+            if plan is not None:
+                for fetch in self.fetches:
+                    fetch.note(env, plan)
             return len(found) == stop_at
 
         self._run(env, emit)
@@ -127,12 +127,12 @@ class Program:
     def _grouped(self, env: Environment, plan: Plan | None) -> list[Result]:
         groups: dict[Hashable, list[Environment]] = {} if self.group_by else {(): []}
         get_key = tuple_of(self.group_by)
-        fetches = () if plan is None else self.fetches
 
         def emit(env: Environment) -> bool:
             groups.setdefault(hashable(get_key(env)), []).append(env[:])
-            for fetch in fetches:
-                fetch.note(env, plan)  # type: ignore[arg-type]
+            if plan is not None:
+                for fetch in self.fetches:
+                    fetch.note(env, plan)
             return False
 
         self._run(env, emit)

@@ -139,7 +139,7 @@ class Forward(Ice.Blobject):  # type: ignore[misc]  # IcePy has no types
         return proxy.ice_invoke(current.operation, current.mode, data, current.ctx)
 
 
-class Closed(Ice.ConnectionCallback):  # type: ignore[misc]
+class Closed(Ice.ConnectionCallback):  # type: ignore[misc]  # IcePy has no types
     """Tells the router when a connection ends, however it ends."""
 
     def __init__(self, router: Router, client: Client) -> None:

@@ -60,7 +60,7 @@ class ScriptProcess(Service):
         with self.writing(current):
             return set_status(self.world, self._run.job, None, message)
 
-    def close(self, detach: bool, current: Any) -> None:  # type: ignore[override]
+    def close(self, detach: bool, current: Any) -> None:  # type: ignore[override]  # Slice's own
         self._run.is_detached = detach
         self._run.stop()
         if self._run.stop in self.session.at_end:
