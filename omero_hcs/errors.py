@@ -21,6 +21,9 @@ The tree, with the builtin each one also is, so that callers may catch either::
     │   └── ChecksumError                  a file is not the one it should be
     ├── FormatVersionError (ValueError)    a stored file of a newer or unknown version
     ├── WriteError (OSError)               results that could not be written
+    ├── LoginError (PermissionError)       a server let nobody in
+    ├── NotAllowedError (PermissionError)  the user may not do that with this object
+    ├── ServerLostError (ConnectionError)  a server went away, and did not come back
     ├── RunBusyError (RuntimeError)        another process is working on the same run
     ├── SandboxError (RuntimeError)        the sandbox or its OMERO.web did not start
     └── CancelledError (RuntimeError)      the user stopped the run
@@ -123,6 +126,18 @@ class FormatVersionError(HcsError, ValueError):
 
 class WriteError(HcsError, OSError):
     """Results could not be written; nothing half-written is left."""
+
+
+class LoginError(HcsError, PermissionError):
+    """A server was not reached, or let nobody in; the message says what was tried."""
+
+
+class NotAllowedError(HcsError, PermissionError):
+    """The user may not do that with this object; the message says who may."""
+
+
+class ServerLostError(HcsError, ConnectionError):
+    """The connection to a server was lost, and one try to get it back failed."""
 
 
 class RunBusyError(HcsError, RuntimeError):

@@ -173,7 +173,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A plate: its size, its wells in row order, its acquisitions."""
+    """A plate: its size, its wells in row order, its acquisitions, and who owns it, if known."""
 
     id: str
     name: str
@@ -181,6 +181,7 @@ class Plate:
     columns: int
     wells: tuple[Well, ...]
     acquisitions: tuple[Acquisition, ...] = ()
+    owner: str | None = None
 
     def well(self, name: str) -> Well:
         """Find a well by name.
@@ -206,11 +207,12 @@ class Plate:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Images that are no plate: a folder, a Dataset, a Project or one Image."""
+    """Images that are no plate: a folder, a Dataset, a Project or one Image; and who owns them."""
 
     id: str
     name: str
     images: tuple[Image, ...]
+    owner: str | None = None
 
     def sites(self) -> Iterator[Site]:
         """Every image of the set, in the store's order."""

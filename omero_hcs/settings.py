@@ -63,6 +63,28 @@ class Settings(BaseModel):
     allow_hub: bool = Field(
         default=False, description="Whether encoder weights may be downloaded from a model hub."
     )
+    omero_user: str | None = Field(
+        default=None, description="User name for OMERO, where the URI names none."
+    )
+    omero_password: SecretStr | None = Field(
+        default=None, description="Password for OMERO; better in a file, or asked for."
+    )
+    omero_password_file: Path | None = Field(
+        default=None, description="File whose first line is the password for OMERO."
+    )
+    omero_session: SecretStr | None = Field(
+        default=None, description="Key of an OMERO session to join instead of logging in."
+    )
+    omero_session_file: Path | None = Field(
+        default=None, description="File whose first line is the key of an OMERO session."
+    )
+    omero_readers: int = Field(
+        default=2, ge=1, le=16, description="Connections over which pixels are read at once."
+    )
+    omero_mount: Path | None = Field(
+        default=None,
+        description="Where OMERO's ManagedRepository is mounted, to read original files in place.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="How much goes into the log files."
     )

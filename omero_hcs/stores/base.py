@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,49 @@ ImageArray = NDArray[np.generic]
 """One field, shape (C, Y, X), in the camera's own dtype."""
 
 
+LabelKind = Literal["file", "roi", "tag", "rating", "comment", "key-value"]
+
+
 class LabelSource(BaseModel):
     """Where labels come from: a `labels.csv`, or what users annotated in the store.
 
-    `path` None means the store's own place (on disk: `labels.csv` beside the plate).
+    `path` is of a label file; None means the store's own place (on disk `labels.csv` beside the
+    plate, in OMERO a `labels.csv` attached to it). `key` is the key of key-value pairs whose value
+    is a label. `prefix` is what the text of a label begins with, and is taken off; texts without it
+    are none. `names` maps texts to classes, and where it is given, texts that it lacks are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["file", "roi", "tag", "rating", "comment", "key-value"] = "file"
+    kind: LabelKind = "file"
     path: str | None = None
+    key: str = "Label"
+    prefix: str | None = None
+    names: tuple[tuple[str, str], ...] = ()
+
+    def label_of(self, text: str) -> str | None:
+        """Class that a text stands for, or None where it is no label."""
+        text = text.strip()
+        if self.prefix is not None:
+            if not text.startswith(self.prefix):
+                return None
+            text = text.removeprefix(self.prefix).strip()
+        if self.names:
+            return dict(self.names).get(text)
+        return text or None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A model file that a store keeps: its id there, and what is told about it."""
+
+    id: str
+    name: str
+    owner: str
+    created: str
+    size: int
+    card: str
+    """The model's card, as JSON."""
 
 
 class PlateStore(Protocol):
@@ -52,6 +86,11 @@ class PlateStore(Protocol):
 
     def images(self, set_id: str) -> ImageSet:
         """Images of one set (a folder, a Dataset), without reading a pixel."""
+        ...
+
+    @property
+    def readers(self) -> int:
+        """How many threads may `read` at once to be faster; 1 where it is no use."""
         ...
 
     def read(
@@ -83,11 +122,17 @@ class PlateStore(Protocol):
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """Read what users labelled: a table with `results.LABEL_COLUMNS`.
 
+        A row whose y and x are NaN is about a whole image: a weak label of all its cells.
+
         Raises
         ------
         LabelError
             If there are none, or they cannot be read.
         """
+        ...
+
+    def write_faults(self, target: ObjectRef) -> tuple[str, ...]:
+        """Why results cannot be kept with an object, found without writing; empty if they can."""
         ...
 
     def write(self, results: Results) -> WriteReport:
@@ -126,4 +171,33 @@ class PlateStore(Protocol):
 
     def close(self) -> None:
         """Let go of files, sessions and threads; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class ModelHome(Protocol):
+    """A store that keeps model files, too."""
+
+    def models(self) -> tuple[KeptModel, ...]:
+        """Models that the user can read there, newest first."""
+        ...
+
+    def fetch_model(self, model_id: str) -> tuple[KeptModel, bytes]:
+        """One model and its file.
+
+        Raises
+        ------
+        ModelNotFoundError
+            If there is none of that id; the message lists those that there are.
+        """
+        ...
+
+    def keep_model(self, target: ObjectRef, name: str, content: bytes, *, card: str) -> KeptModel:
+        """Attach a model file to an object; the same content twice is one file.
+
+        Raises
+        ------
+        WriteError, NotAllowedError
+            If it cannot be kept there.
+        """
         ...

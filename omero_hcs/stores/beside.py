@@ -15,6 +15,7 @@ wrote was changed by a user: a later write and an undo leave it, and say so.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections import Counter
@@ -117,6 +118,14 @@ class ResultsFolder:
         places = tuple(str(part / file.name) for file in made)
         kept = tuple(str(part / name) for name in change.kept)
         return WriteReport(results.run_id, dict(counts), places, kept)
+
+    def write_faults(self) -> tuple[str, ...]:
+        """Say why this folder, or the one that it would be made in, cannot be written to."""
+        there = next(path for path in (self.root, *self.root.parents) if path.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            return ()
+        mend = "Ask its owner for the right to, or copy the plate to a folder of yours."
+        return (f"Results go to {self.root}, and you may not write to {there}. {mend}",)
 
     def runs(self, target: ObjectRef) -> tuple[dict[str, Any], ...]:
         """Manifests of the runs over an object, oldest first; units have manifests of their own.

@@ -52,6 +52,11 @@ class FolderStore:
         """How a worker reopens this store."""
         return self._spec
 
+    @property
+    def readers(self) -> int:
+        """One: files are read in turn."""
+        return 1
+
     def refs(self) -> tuple[ObjectRef, ...]:
         """Name the one image set: its id is the folder's name."""
         return (ObjectRef(kind="images", id=self._folder.resolve().name),)
@@ -142,6 +147,10 @@ class FolderStore:
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """Labels of ``source.path`` or of ``<folder>.hcs/labels.csv``; see `PlateStore.labels`."""
         return self._beside.labels(target, source=source)
+
+    def write_faults(self, target: ObjectRef) -> tuple[str, ...]:  # noqa: ARG002  (one place for all)
+        """Why nothing can be written beside the folder; see `PlateStore.write_faults`."""
+        return self._beside.write_faults()
 
     def write(self, results: Results) -> WriteReport:
         """Keep results beside the folder, label images as TIFF; see `PlateStore.write`."""

@@ -117,6 +117,11 @@ class MemoryStore:
         return self._spec
 
     @property
+    def readers(self) -> int:
+        """One: reading from memory is no faster in threads."""
+        return 1
+
+    @property
     def results(self) -> dict[PartKey, Results]:
         """What was written, by (run id, unit); replacing a value is what a user's edit is."""
         return self._memory.results
@@ -179,6 +184,10 @@ class MemoryStore:
             )
             raise LabelError(msg)
         return self._memory.labels
+
+    def write_faults(self, target: ObjectRef) -> tuple[str, ...]:  # noqa: ARG002  (one place for all)
+        """Nothing: memory takes all."""
+        return ()
 
     def write(self, results: Results) -> WriteReport:
         """Keep results; what a user replaced since stays; see `PlateStore.write`."""

@@ -13,6 +13,7 @@ from omero_hcs.stores.base import PlateStore
 
 _MEMORY = "omero_hcs.stores.memory:MemoryStore"
 _PLATE = "omero_hcs.stores.ome_zarr.store:OmeZarrStore"
+_OMERO = "omero_hcs.stores.omero.store:OmeroStore"
 _FOLDER = "omero_hcs.stores.folder:FolderStore"
 
 
@@ -22,7 +23,8 @@ def open_store(where: str | Path | StoreSpec) -> PlateStore:
     Parameters
     ----------
     where : str, Path or StoreSpec
-        ``"plate.zarr"`` (OME-Zarr), ``"folder/"`` (images), ``"memory:name"`` (in this process).
+        ``"plate.zarr"`` (OME-Zarr), ``"folder/"`` (images), ``"omero://host/plate/51"`` (OMERO),
+        ``"memory:name"`` (in this process).
 
     Raises
     ------
@@ -30,12 +32,15 @@ def open_store(where: str | Path | StoreSpec) -> PlateStore:
         If there is nothing at that place, or nothing that may be read.
     """
     spec = where if isinstance(where, StoreSpec) else StoreSpec(uri=str(where))
-    return cast("PlateStore", lazy.load(_entry(spec.uri), extra="disk")(spec))
+    entry = _entry(spec.uri)
+    return cast("PlateStore", lazy.load(entry, extra="omero" if entry == _OMERO else "disk")(spec))
 
 
 def _entry(uri: str) -> str:
     if uri.startswith("memory:"):
         return _MEMORY
+    if uri.startswith("omero://"):
+        return _OMERO
     path = Path(uri)
     if not path.is_dir():
         what = "that is a file, not a folder" if path.exists() else "no such folder"

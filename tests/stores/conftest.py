@@ -187,6 +187,12 @@ def _pixels(layout: Plate | ImageSet) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def pixels_of() -> Callable[[Plate | ImageSet], list[np.ndarray]]:
+    """Known pixels of every site of a layout, in their order."""
+    return _pixels
+
+
+@pytest.fixture(scope="session")
 def written_plate(tmp_path_factory, tiny_plate) -> Path:
     """The tiny plate as OME-Zarr, written once; tests work on copies."""
     path = tmp_path_factory.mktemp("plate") / "tiny.zarr"

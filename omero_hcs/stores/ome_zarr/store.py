@@ -65,6 +65,11 @@ class OmeZarrStore:
         """How a worker reopens this store."""
         return self._spec
 
+    @property
+    def readers(self) -> int:
+        """One: chunks of a field are read together already."""
+        return 1
+
     def refs(self) -> tuple[ObjectRef, ...]:
         """Return the plate, or the set of the one image."""
         return (ObjectRef(kind="plate" if self._is_plate else "images", id=self._name),)
@@ -152,6 +157,10 @@ class OmeZarrStore:
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """Read what users labelled from a `labels.csv`."""
         return self._results.labels(target, source=source)
+
+    def write_faults(self, target: ObjectRef) -> tuple[str, ...]:  # noqa: ARG002  (one place for all)
+        """Why nothing can be written beside the plate; see `PlateStore.write_faults`."""
+        return self._results.write_faults()
 
     def write(self, results: Results) -> WriteReport:
         """Keep results beside the plate, and label images as NGFF labels inside it.

@@ -1,0 +1,1 @@
+"""Plates and image sets on an OMERO server."""

@@ -1,0 +1,111 @@
+"""What a run makes on a server, and where: the values that writing and undoing share.
+
+A machine ROI is named ``omero-hcs/run/<run id>``, every annotation of ours has a namespace of
+`NAMESPACES`, and whatever a run made is in its journal (see `stores.omero.journal`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from omero_hcs.model import ObjectRef
+from omero_hcs.stores.omero.session import Session
+
+RUN_NAMESPACE = "omero-hcs/run"
+"""Of a run's journal; the name of a machine ROI is ``omero-hcs/run/<run id>``."""
+
+TAG_NAMESPACE = "omero-hcs/tag"
+TABLE_NAMESPACE = "omero-hcs/table"
+FILE_NAMESPACE = "omero-hcs/file"
+LABEL_IMAGE_NAMESPACE = "omero-hcs/label-image"
+MODEL_NAMESPACE = "omero-hcs/model"
+CROP_NAMESPACE = "omero-hcs/crop"
+"""Of the key-values on a crop image: they lead back to the cell that it shows."""
+
+OURS = "omero-hcs/"
+"""What each namespace of ours begins with."""
+
+BULK_NAMESPACE = "openmicroscopy.org/omero/bulk_annotations"
+USER_PAIRS_NAMESPACE = "openmicroscopy.org/omero/client/mapAnnotation"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One object or link that a run made.
+
+    Parameters
+    ----------
+    kind : str
+        What reports count it as: "roi", "tag", "key-values", "table", "file", "label"; "link" for
+        what only joins two objects and is not counted.
+    type : str
+        OMERO class: "Roi", "MapAnnotation", "FileAnnotation", "ImageAnnotationLink", ...
+    id : int
+        Its id.
+    mark : str
+        Digest of what we wrote; an object that shows another one was changed by a user. Empty
+        where there is nothing to change, as in links.
+    name : str
+        For people and for `fetch`: a file's name, a tag's text.
+    """
+
+    kind: str
+    type: str
+    id: int
+    mark: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class WriteContext:
+    """Where one unit's results go.
+
+    Parameters
+    ----------
+    session : Session
+        Who writes.
+    group : int
+        The group of the target, which is that of everything made.
+    target : ObjectRef
+        The plate or image set of the results.
+    anchors : tuple of (str, int)
+        OMERO class and id of what the target is: ("Plate", 51). Several for a set of images.
+    wells : dict of str to int
+        Ids of the target's wells by name; empty for an image set.
+    images : frozenset of int
+        Ids of the target's images.
+    run_id, unit : str
+        Whose results they are; unit None is the finishing step.
+    """
+
+    session: Session
+    group: int
+    target: ObjectRef
+    anchors: tuple[tuple[str, int], ...]
+    wells: dict[str, int]
+    images: frozenset[int]
+    run_id: str
+    unit: str | None = None
+
+    def place(self, kind: str, object_id: str) -> tuple[str, int]:
+        """OMERO class and id of a results' object: ("well", "51/B03") -> ("Well", 402).
+
+        Raises
+        ------
+        KeyError
+            If the target has no such well.
+        """
+        if kind == "well":
+            return "Well", self.wells[object_id.rpartition("/")[2]]
+        if kind == "plate":
+            return self.anchors[0]
+        return "Image", int(object_id)
+
+
+def digest(value: Any) -> str:
+    """Mark of a JSON-able value: 16 hex digits of its sha256, the same in every process."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
