@@ -40,7 +40,7 @@ class Made:
     ----------
     kind : str
         What reports count it as: "roi", "tag", "key-values", "table", "file", "label"; "link" for
-        what only joins two objects and is not counted.
+        what only joins two objects or serves another, and is not counted.
     type : str
         OMERO class: "Roi", "MapAnnotation", "FileAnnotation", "ImageAnnotationLink", ...
     id : int
@@ -49,7 +49,7 @@ class Made:
         Digest of what we wrote; an object that shows another one was changed by a user. Empty
         where there is nothing to change, as in links.
     name : str
-        For people and for `fetch`: a file's name, a tag's text.
+        For people and for `fetch`: a file's name, a tag's text; of a ROI its image's id.
     """
 
     kind: str
@@ -90,6 +90,11 @@ class WriteContext:
     run_id: str
     unit: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Description of each annotation of the unit: finds those that a crash left unlisted."""
+        return unit_label(self.run_id, self.unit)
+
     def place(self, kind: str, object_id: str) -> tuple[str, int]:
         """OMERO class and id of a results' object: ("well", "51/B03") -> ("Well", 402).
 
@@ -103,6 +108,11 @@ class WriteContext:
         if kind == "plate":
             return self.anchors[0]
         return "Image", int(object_id)
+
+
+def unit_label(run_id: str, unit: str | None) -> str:
+    """Write down whose an annotation is, as its description says it."""
+    return f"run={run_id} unit={unit or ''}"
 
 
 def digest(value: Any) -> str:
