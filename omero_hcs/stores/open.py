@@ -14,6 +14,7 @@ from omero_hcs.stores.base import PlateStore
 _MEMORY = "omero_hcs.stores.memory:MemoryStore"
 _PLATE = "omero_hcs.stores.ome_zarr.store:OmeZarrStore"
 _OMERO = "omero_hcs.stores.omero.store:OmeroStore"
+_SEVERAL = "omero_hcs.stores.several:SeveralStores"
 _FOLDER = "omero_hcs.stores.folder:FolderStore"
 
 
@@ -41,6 +42,8 @@ def _entry(uri: str) -> str:
         return _MEMORY
     if uri.startswith("omero://"):
         return _OMERO
+    if uri.startswith("several:"):
+        return _SEVERAL
     path = Path(uri)
     if not path.is_dir():
         what = "that is a file, not a folder" if path.exists() else "no such folder"

@@ -29,7 +29,10 @@ from omero_hcs.tasks.base import (
 class Params(CellParams):
     """Judge every cell of a plate, its fields and its wells."""
 
-    model: str = Field(default="qc", description="Name or file of the model.")
+    model: str = Field(
+        default="qc",
+        description="Name or file of the model, or omero:ID of one on the plate's server.",
+    )
     weights: str | None = Field(
         default=None, description="File with the encoder's weights; found by the name by default."
     )
@@ -58,7 +61,7 @@ def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerpr
 
     roi = params.centres == "roi"
     return Fingerprint(
-        model=find_model(params.model, request.settings),
+        model=find_model(params.model, request.settings, store),
         labels_sha256=labels_digest(store, request.targets, None) if roi else None,
     )
 
@@ -77,7 +80,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
 
-    model = find_model(params.model, request.settings)
+    model = find_model(params.model, request.settings, store)
     card = load(model).card
     find_weights(
         card.encoder.name,

@@ -1,17 +1,23 @@
-"""Model files as the tasks need them: found by name or path, and checked against a plate."""
+"""Model files as the tasks need them: found by name, by path, or on the plate's OMERO server."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from omero_hcs.errors import ModelNotFoundError, ParamsError
+from omero_hcs.errors import ModelNotFoundError, ParamsError, WriteError
 from omero_hcs.jobs.identity import file_sha256
 from omero_hcs.model import ModelRef
 from omero_hcs.settings import Settings
+from omero_hcs.stores.base import ModelHome, PlateStore
 
 SUFFIX = ".safetensors"
+ON_SERVER = "omero:"
+"""What a model on the plate's own OMERO server begins with: "omero:57", by its annotation's id."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 
 
@@ -29,14 +35,25 @@ def model_path(name: str, settings: Settings) -> Path:
     return settings.models_dir / f"{name}{SUFFIX}"
 
 
-def find_model(wanted: str, settings: Settings) -> ModelRef:
-    """Find a model by its name or by the path of its file.
+def find_model(wanted: str, settings: Settings, store: PlateStore | None = None) -> ModelRef:
+    """Find a model by its name, by the path of its file, or by its id on the plate's server.
+
+    Parameters
+    ----------
+    wanted : str
+        "u2os", "models/u2os.safetensors", or "omero:57".
+    settings : Settings
+        Where models are kept; one from a server is kept there, too, so that workers find it.
+    store : PlateStore, optional
+        The plate's store, which may keep models.
 
     Raises
     ------
     ModelNotFoundError
         If there is none; the message lists those that there are.
     """
+    if wanted.startswith(ON_SERVER):
+        return _fetched(wanted, settings, store)
     path = Path(wanted)
     if not path.is_file():
         path = model_path(wanted, settings) if _NAME.fullmatch(wanted) else path
@@ -49,6 +66,43 @@ def find_model(wanted: str, settings: Settings) -> ModelRef:
         raise ModelNotFoundError(msg)
     path = path.resolve()
     return ModelRef(name=path.stem, path=str(path), sha256=file_sha256(path))
+
+
+def _fetched(wanted: str, settings: Settings, store: PlateStore | None) -> ModelRef:
+    model_id = wanted.removeprefix(ON_SERVER)
+    home: object = store
+    if not isinstance(home, ModelHome):
+        place = store.spec.uri if store else "this installation"
+        msg = (
+            f"{wanted} is a model on an OMERO server, and {place} is none. Fetch it first: "
+            f"omero-hcs models fetch omero://HOST {model_id}"
+        )
+        raise ModelNotFoundError(msg)
+    kept, content = home.fetch_model(model_id)
+    digest = hashlib.sha256(content).hexdigest()
+    path = settings.models_dir / "fetched" / f"{digest}{SUFFIX}"
+    if not path.is_file() or file_sha256(path) != digest:
+        write_model(path, content)
+    return ModelRef(name=kept.name, path=str(path.resolve()), sha256=digest)
+
+
+def write_model(path: Path, content: bytes) -> None:
+    """Write a model file into place.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written; what was there before stays.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        msg = f"The model could not be written to {path}: {error.strerror}. Name another place."
+        raise WriteError(msg) from error
 
 
 def model_names(settings: Settings) -> list[str]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from omero_hcs.errors import ModelNotFoundError, ParamsError
 from omero_hcs.model import ModelRef
+from omero_hcs.stores.base import KeptModel
 from omero_hcs.tasks.models import find_model, load, model_names, model_path
 
 
@@ -66,3 +68,29 @@ def test_a_model_that_changed_since_the_run_began_is_refused(kept, settings):
 def test_a_run_without_a_model_is_told_so():
     with pytest.raises(ModelNotFoundError, match="--model"):
         load(None)
+
+
+class Home:
+    """A store of which only the models matter."""
+
+    def models(self):
+        return ()
+
+    def fetch_model(self, model_id):
+        return KeptModel(model_id, "hela", "ada", "2026-01-01T00:00:00Z", 7, "{}"), b"weights"
+
+    def keep_model(self, target, name, content, *, card):
+        raise NotImplementedError
+
+
+def test_one_of_a_server_is_fetched_where_workers_find_it(settings):
+    found = find_model("omero:57", settings, Home())
+    assert (found.name, found.sha256) == ("hela", hashlib.sha256(b"weights").hexdigest())
+    assert Path(found.path).read_bytes() == b"weights"
+    assert find_model("omero:57", settings, Home()) == found
+
+
+def test_one_of_a_server_is_refused_where_there_is_no_server(settings, memory):
+    for store in (None, memory().store):
+        with pytest.raises(ModelNotFoundError, match=r"models fetch omero://HOST 57"):
+            find_model("omero:57", settings, store)

@@ -48,7 +48,7 @@ class OmeroStore:
         self, spec: StoreSpec, *, session: Session | None = None, settings: Settings | None = None
     ) -> None:
         settings = settings or load_settings().values
-        address = parse_address(spec.uri)
+        address = parse_address(spec.uri, server_only=True)
         session = session or Session(find_login(address, spec.secret, settings))
         self._spec = StoreSpec(uri=address.uri, secret=spec.secret)
         self._session = session
@@ -73,7 +73,14 @@ class OmeroStore:
         return self._readers
 
     def refs(self) -> tuple[ObjectRef, ...]:
-        """Plates and image sets that the URI names; see `Layouts.refs`."""
+        """Plates and image sets that the URI names; see `Layouts.refs`.
+
+        Raises
+        ------
+        InputError
+            If it names a server alone.
+        """
+        parse_address(self._spec.uri)
         return self._layouts.refs()
 
     def plate(self, plate_id: str) -> Plate:
