@@ -1,13 +1,59 @@
-"""Pixels of images over raw pixel stores that stay open."""
+"""Pixels of images over raw pixel stores that stay open.
+
+A store stays open for each connection and goes from image to image: opening one for each plane, as
+the gateway does, takes longer than the plane. Planes come as big-endian bytes and are decoded by
+numpy straight into the array that is returned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import queue
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import Ice
+import omero
+from numpy.typing import NDArray
+
+from omero_hcs.errors import DataError, ImageNotFoundError
 from omero_hcs.model import Image, ZChoice
 from omero_hcs.stores.base import ImageArray
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.planes import PIXEL_DTYPES, fill_from_wire, gather
+from omero_hcs.stores.omero.session import Session, context_of
+from omero_hcs.stores.planes import check_request
+
+WHOLE_PLANE_BYTES = 32 << 20
+"""Planes up to this size are read in one message; a server's limit is usually 256 MB."""
+
+_PYRAMID_PIXELS = 3192 * 3192  # a server's own limit, omero.pixeldata.max_plane_width x height
+_PENDING = "Pending..."  # sha1 of planes that nobody has finished writing
+_BYPASS_ORIGINAL_FILE = True
+_QUERY = (
+    "select i.id, p.id, t.value, p.sizeC, p.sizeZ, p.sizeT, p.sizeY, p.sizeX, p.sha1, "
+    "i.details.group.id, f.id from Image i left outer join i.pixels p "
+    "left outer join p.pixelsType t left outer join i.fileset f where i.id in (:ids) "
+    "order by i.id, p.id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """The pixels of one image on the server; `sizes` are (C, Z, T, Y, X)."""
+
+    id: int
+    kind: str
+    sizes: tuple[int, ...]
+    sha1: str
+    group: int
+    fileset: int | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether nobody said that the planes are written; imported files have no such mark."""
+        return self.sha1 == _PENDING and self.fileset is None
 
 
 class PixelReader:
@@ -21,18 +67,198 @@ class PixelReader:
         Most connections at once.
     mount : Path, optional
         Where the ManagedRepository is mounted; plain originals are then read from there.
+    whole_plane_bytes : int
+        Larger planes are read in parts.
     """
 
-    def __init__(self, session: Session, *, readers: int = 2, mount: Path | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        readers: int = 2,
+        mount: Path | None = None,
+        whole_plane_bytes: int = WHOLE_PLANE_BYTES,
+    ) -> None:
         self._session = session
-        self._readers = readers
         self._mount = mount
+        self._largest = whole_plane_bytes
+        self._known: dict[int, StoredPixels] = {}
+        # Last in, first out: a connection that is open goes before one that is not.
+        self._idle: queue.LifoQueue[_Connection | None] = queue.LifoQueue()
+        self._readers = readers
+        for _ in range(readers - 1):
+            self._idle.put(None)
+        self._idle.put(_Connection(session, is_ours=False))
 
     def read(
         self, image: Image, *, channels: Sequence[int], z: ZChoice = 0, t: int = 0
     ) -> ImageArray:
         """Pixels of one image, shape (len(channels), Y, X); see `PlateStore.read`."""
-        raise NotImplementedError
+        check_request(image, channels=channels, z=z, t=t)
+        stored = self._stored(image)
+        with self._connection() as connection:
+            planes = _ServerPlanes(connection, image, stored, self._largest)
+            return gather(planes, image, channels=channels, z=z, t=t)
 
     def close(self) -> None:
         """Close every store and connection that this reader opened; safe to call twice."""
+        for _ in range(self._readers):
+            connection = self._idle.get()
+            if connection is not None:
+                connection.close()
+        for _ in range(self._readers - 1):
+            self._idle.put(None)
+        self._idle.put(_Connection(self._session, is_ours=False))
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[_Connection]:
+        """Lend a connection; waits where all are in use."""
+        connection = self._idle.get()
+        try:
+            if connection is None:
+                connection = _Connection(self._session.another(), is_ours=True)
+            yield connection
+        finally:
+            self._idle.put(connection)
+
+    def _stored(self, image: Image) -> StoredPixels:
+        number = int(image.id) if image.id.isascii() and image.id.isdecimal() else 0
+        if number not in self._known:
+            self._known[number] = self._ask(image, number)
+        stored = self._known[number]
+        _check_same(image, stored)
+        return stored
+
+    def _ask(self, image: Image, number: int) -> StoredPixels:
+        rows = self._session.project(_QUERY, {"ids": [number]}) if number else []
+        if not rows:
+            msg = (
+                f"{self._session.server} has no image of id {image.id!r} that you may read: it was "
+                "deleted, or is in a group that you are no member of. Take images from the layout."
+            )
+            raise ImageNotFoundError(msg)
+        _, pixels, kind, *sizes, sha1, group, fileset = rows[0]
+        if pixels is None:
+            msg = (
+                f"Image {image.name} (id {number}) has no pixels on {self._session.server}: its "
+                "import did not finish. Delete it and import it again."
+            )
+            raise DataError(msg)
+        return StoredPixels(pixels, kind, tuple(sizes), sha1, group, fileset)
+
+
+def _check_same(image: Image, stored: StoredPixels) -> None:
+    sizes = (len(image.channels), image.size_z, image.size_t, image.size_y, image.size_x)
+    dtype = PIXEL_DTYPES.get(stored.kind)
+    if (dtype, stored.sizes) != (image.dtype, sizes):
+        msg = (
+            f"Image {image.name} (id {image.id}) is {stored.kind} of shape {stored.sizes} "
+            f"(C, Z, T, Y, X) on the server, and {image.dtype} of shape {sizes} in the layout. "
+            "Read the layout again."
+        )
+        raise DataError(msg)
+
+
+class _Connection:
+    """One connection with a raw pixel store that goes from image to image."""
+
+    def __init__(self, session: Session, *, is_ours: bool) -> None:
+        self.session = session
+        self._is_ours = is_ours
+        self._store: Any = None
+        self._conn: Any = None
+        self._pixels: int | None = None
+
+    def store(self, conn: Any, stored: StoredPixels) -> Any:
+        """Give the store, set to some pixels; `conn` is the gateway as it is now."""
+        if self._conn is not conn:
+            self.drop()
+        if self._store is None:
+            self._store, self._conn = conn.c.sf.createRawPixelsStore(), conn
+        if self._pixels != stored.id:
+            self._pixels = None
+            self._store.setPixelsId(stored.id, _BYPASS_ORIGINAL_FILE, context_of(stored.group))
+            self._pixels = stored.id
+        return self._store
+
+    def drop(self) -> None:
+        """Forget the store, and close it where its connection still is."""
+        store, self._store, self._conn, self._pixels = self._store, None, None, None
+        if store is not None:
+            with contextlib.suppress(Ice.Exception, omero.ServerError):
+                store.close()
+
+    def close(self) -> None:
+        """Close the store, and the connection if it was made for reading."""
+        self.drop()
+        if self._is_ours:
+            self.session.close()
+
+
+class _ServerPlanes:
+    """Planes of one image, from the server."""
+
+    def __init__(
+        self, connection: _Connection, image: Image, stored: StoredPixels, largest: int
+    ) -> None:
+        self._connection = connection
+        self._image = image
+        self._stored = stored
+        self._largest = largest
+
+    def fill(self, target: NDArray[Any], *, z: int, c: int, t: int) -> None:
+        """Read one plane; see `Planes.fill`."""
+        try:
+            self._connection.session.read(lambda conn: self._fill(conn, target, z, c, t))
+        except (DataError, omero.ServerError, Ice.Exception) as error:
+            raise self._unreadable(error, z, c, t) from error
+        if self._stored.is_unfinished and not target.any():
+            msg = (
+                f"Image {self._image.name} (id {self._image.id}) has no planes: they were never "
+                "written, or are being written now. Wait for its import, or import it again."
+            )
+            raise DataError(msg)
+
+    def _fill(self, conn: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
+        try:
+            store = self._connection.store(conn, self._stored)
+            self._transfer(store, target, z, c, t)
+        except BaseException:
+            # Whatever it was, an answer to it must not be taken for that of the next call.
+            self._connection.drop()
+            raise
+
+    def _transfer(self, store: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
+        if target.nbytes <= self._largest and target.size <= _PYRAMID_PIXELS:
+            fill_from_wire(target, store.getPlane(z, c, t))
+            return
+        for rows, columns in _tiles(store, target, self._largest):
+            part = target[rows, columns]
+            height, width = part.shape
+            fill_from_wire(part, store.getTile(z, c, t, columns.start, rows.start, width, height))
+
+    def _unreadable(self, error: Exception, z: int, c: int, t: int) -> DataError:
+        reason = str(getattr(error, "message", "") or error).strip().partition("\n")[0]
+        msg = (
+            f"Image {self._image.name} (id {self._image.id}) cannot be read (z {z}, channel {c}, "
+            f"time point {t}): {reason.removesuffix('.') or type(error).__name__}. See whether "
+            "OMERO.web shows it; if not, import it again."
+        )
+        return DataError(msg)
+
+
+def _tiles(store: Any, plane: NDArray[Any], largest: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a plane into parts of whole tiles of the server, each at most `largest` bytes."""
+    levels = store.getResolutionLevels()
+    if levels > 1:
+        store.setResolutionLevel(levels - 1)  # 0 is the smallest
+    size_y, size_x = plane.shape
+    tile_x, tile_y = (max(1, side) for side in store.getTileSize())
+    width = min(size_x, max(tile_x, largest // (plane.itemsize * tile_y) // tile_x * tile_x))
+    height = max(tile_y, largest // (plane.itemsize * width) // tile_y * tile_y)
+    for y in range(0, size_y, height):
+        for x in range(0, size_x, width):
+            yield (
+                slice(y, min(y + height, size_y)),
+                slice(x, min(x + width, size_x)),
+            )
