@@ -16,6 +16,7 @@ from omero_hcs.errors import (
     FormatVersionError,
     HcsError,
     InputError,
+    NotAllowedError,
     NotFoundError,
 )
 from omero_hcs.logs import redact
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 DONE, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all done; failed; input that does not fit; done but for some fields; Ctrl-C."""
 
-_OF_THE_INPUT = (InputError, NotFoundError, DataError, FormatVersionError)
+_OF_THE_INPUT = (InputError, NotFoundError, DataError, FormatVersionError, NotAllowedError)
 """Errors whose mend is another input: asking for the same again can only end the same way."""
 
 

@@ -20,7 +20,7 @@ from omero_hcs.errors import HcsError, RunNotFoundError, WriteError
 from omero_hcs.jobs.base import ATTEMPTS, Engine, RunStatus
 from omero_hcs.jobs.hold import held
 from omero_hcs.jobs.identity import file_sha256, new_run_id, run_key
-from omero_hcs.jobs.ledger import Ledger, RunRecord
+from omero_hcs.jobs.ledger import Ledger
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.jobs.specfile import write_spec
 from omero_hcs.logs import log_to
@@ -39,6 +39,7 @@ from omero_hcs.tasks.base import (
     TaskParams,
     no_progress,
 )
+from omero_hcs.tasks.keeping import is_still_there, refuse_unwritable, writes_to_store
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,10 @@ def run_task(
     ------
     RunBusyError
         If another process is working on the same request.
+    NotAllowedError
+        If the results could not be kept; nothing was read then.
+    ServerLostError
+        If the server went away; the same request goes on where it was.
     HcsError
         For whatever makes the run impossible; what was done before is kept and resumed.
     """
@@ -183,7 +188,7 @@ class _Run:
     def _answer(self, key: str) -> RunOutcome | None:
         """Answer from the record of a run that is done, while all that it made is there."""
         record = self.ledger.find(key)
-        if record is None or record.status != "done" or not _is_there(record):
+        if record is None or record.status != "done" or not is_still_there(self.store, record):
             return None
         return RunOutcome(
             run_id=record.spec.run_id,
@@ -199,6 +204,8 @@ class _Run:
     ) -> RunOutcome:
         earlier = self.ledger.find(key)
         resumed = earlier is not None and earlier.status != "done" and not again
+        if writes_to_store(self.name, self.params):
+            refuse_unwritable(self.store, request.targets)
         spec = earlier.spec if earlier and resumed else self._plan(key, marks, request)
         log = self.settings.state_dir / "logs" / f"{spec.run_id}.jsonl"
         with log_to(log, level=self.settings.log_level):
@@ -343,15 +350,6 @@ class _Run:
             return self.ledger.run(run_id).status == "done"
         except RunNotFoundError:  # made by another installation
             return True
-
-
-def _is_there(record: RunRecord) -> bool:
-    """Whether what a run made is still where it was put, and its own files are still the same."""
-    places = [Path(place) for place in record.summary.get("places", ())]
-    digests = record.summary.get("sha256", {}).items()
-    return all(place.exists() for place in places if place.is_absolute()) and all(
-        file_sha256(Path(place)) == sha256 for place, sha256 in digests
-    )
 
 
 def _results(

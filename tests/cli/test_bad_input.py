@@ -393,8 +393,8 @@ def test_a_folder_that_may_not_be_written_to(plate, tmp_path):
             text=True,
         )
     closed.chmod(0o755)
-    assert said.returncode == 1
-    assert "Permission denied. You may not write there." in said.stderr
+    assert said.returncode == 2
+    assert f"you may not write to {closed}" in said.stderr
     assert "Traceback" not in said.stderr
     assert [path.name for path in closed.iterdir()] == ["p.zarr"]
 

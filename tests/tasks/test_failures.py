@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from omero_hcs.errors import CancelledError, DataError, WriteError
+from omero_hcs.errors import CancelledError, DataError, LoginError, ServerLostError, WriteError
 from omero_hcs.model import ObjectRef, Unit
 from omero_hcs.tasks.failures import describe_failure
 
@@ -28,7 +28,15 @@ def test_its_trace_is_in_the_log_with_the_unit(caplog):
     assert record.exc_info[0] is DataError
 
 
-@pytest.mark.parametrize("error", [WriteError("the disk is full"), CancelledError("stopped")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        WriteError("the disk is full"),
+        CancelledError("stopped"),
+        ServerLostError("lab:4064 does not answer"),
+        LoginError("the session ended"),
+    ],
+)
 def test_what_every_other_unit_would_meet_too_stops_the_run(error):
     with pytest.raises(type(error)) as caught:
         describe_failure(UNIT, error)
