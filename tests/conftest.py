@@ -7,7 +7,7 @@ import os
 import pytest
 
 # Loading these costs nothing: the first test that asks for a server starts it.
-pytest_plugins = ["omero_hcs.sandbox.pytest_plugin", "pytester"]
+pytest_plugins = ["omero_hcs.sandbox.pytest_plugin", "tests.omero_fixtures", "pytester"]
 
 # Read by libraries when they are imported, so it has to be there before any test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"

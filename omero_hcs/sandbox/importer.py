@@ -6,7 +6,7 @@ open, one plane a call, big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +32,7 @@ from omero.model.enums import UnitsLength
 from omero.rtypes import rdouble, rint, rstring
 
 from omero_hcs.errors import InputError
-from omero_hcs.model import Channel, Image, Plate, Well
+from omero_hcs.model import Channel, Image, Layout, Plate, Site, Well
 from omero_hcs.sandbox.sources import PlateSource
 from omero_hcs.tasks.base import Progress, no_progress
 
@@ -44,7 +44,10 @@ PIXEL_TYPES = MappingProxyType(
 )  # fmt: skip
 """OMERO's name of a numpy dtype."""
 
-_IMAGES_A_BATCH = 96
+Planes = Callable[[int, Site], Iterator[tuple[int, int, NDArray[Any]]]]
+"""See `PlateSource.planes`."""
+
+IMAGES_A_BATCH = 96
 _BYPASS_ORIGINAL_FILE = True
 _SAMPLES = 20_000
 _LOW, _HIGH = 1.0, 99.5
@@ -107,7 +110,7 @@ def import_plate(
     _check_dtypes(layout)
     update = conn.getUpdateService()
     screen_id, plate_id, runs = _save_containers(update, layout, screen)
-    enums = _Enums(conn)
+    enums = Enums(conn)
     wells: dict[tuple[int, int], int] = {}
     pixels: list[tuple[int, int]] = []
     for batch in _batches(layout.wells):
@@ -116,8 +119,8 @@ def import_plate(
             wells[well.row, well.column] = saved.id.val
             images = [sample.image for sample in saved.copyWellSamples()]
             pixels += [(image.id.val, image.getPrimaryPixels().id.val) for image in images]
-    windows = _send_all(conn, source, [ids for _, ids in pixels], progress)
-    _show_alike(conn, layout, plate_id, [image for image, _ in pixels], windows)
+    windows = send_pixels(conn, layout, source.planes, [ids for _, ids in pixels], progress)
+    show_alike(conn, layout, ("Plate", plate_id), [image for image, _ in pixels], windows)
     return ImportedPlate(screen_id, plate_id, wells, tuple(image for image, _ in pixels))
 
 
@@ -135,7 +138,7 @@ def _batches(wells: Sequence[Well]) -> Iterator[list[Well]]:
     batch: list[Well] = []
     for well in wells:
         batch.append(well)
-        if sum(len(one.fields) for one in batch) >= _IMAGES_A_BATCH:
+        if sum(len(one.fields) for one in batch) >= IMAGES_A_BATCH:
             yield batch
             batch = []
     if batch:
@@ -162,7 +165,7 @@ def _save_containers(update: Any, layout: Plate, screen: str) -> tuple[int, int,
     return saved.parent.id.val, saved.child.id.val, runs
 
 
-class _Enums:
+class Enums:
     """Enumeration values of the server by their names, each asked for once."""
 
     def __init__(self, conn: BlitzGateway) -> None:
@@ -170,18 +173,19 @@ class _Enums:
         self._known: dict[tuple[str, str], Any] = {}
 
     def get(self, kind: str, value: str) -> Any:
+        """Find the value of an enumeration."""
         if (kind, value) not in self._known:
             self._known[kind, value] = self._query.findByString(kind, "value", value)
         return self._known[kind, value]
 
 
-def _well_graph(well: Well, plate: int, runs: dict[str, int], enums: _Enums) -> Any:
+def _well_graph(well: Well, plate: int, runs: dict[str, int], enums: Enums) -> Any:
     graph = WellI()
     graph.row, graph.column = rint(well.row), rint(well.column)
     graph.plate = PlateI(plate, loaded=False)
     for item in well.fields:
         sample = WellSampleI()
-        sample.image = _image_graph(item.image, enums)
+        sample.image = image_graph(item.image, enums)
         # A plate of one acquisition may not say so at each field.
         run = runs.get(item.acquisition or "") or (len(runs) == 1 and next(iter(runs.values())))
         if run:
@@ -194,7 +198,8 @@ def _well_graph(well: Well, plate: int, runs: dict[str, int], enums: _Enums) -> 
     return graph
 
 
-def _image_graph(image: Image, enums: _Enums) -> Any:
+def image_graph(image: Image, enums: Enums) -> Any:
+    """Make an image to be saved, with its pixels' description and its channels."""
     pixels = PixelsI()
     pixels.sizeX, pixels.sizeY = rint(image.size_x), rint(image.size_y)
     pixels.sizeZ, pixels.sizeT = rint(image.size_z), rint(image.size_t)
@@ -229,22 +234,36 @@ def _channel_graph(channel: Channel) -> Any:
     return graph
 
 
-def _send_all(
-    conn: BlitzGateway, source: PlateSource, pixels: Sequence[int], progress: Progress
+def send_pixels(
+    conn: BlitzGateway, layout: Layout, planes: Planes, pixels: Sequence[int], progress: Progress
 ) -> list[tuple[float, float]]:
-    """Send the pixels of every field; the value is each channel's window for the whole plate."""
+    """Send the pixels of every image; the value is each channel's window for all of them.
+
+    Parameters
+    ----------
+    conn : BlitzGateway
+        Connected as whom the images belong to.
+    layout : Plate or ImageSet
+        The images.
+    planes : callable
+        See `PlateSource.planes`.
+    pixels : sequence of int
+        Ids of the images' Pixels, in the order of the sites.
+    progress : callable
+        See `tasks.base.Progress`.
+    """
     described = conn.getPixelsService()
     store = conn.c.sf.createRawPixelsStore()
     windows: list[list[tuple[float, float]]] = []
     try:
-        for number, (site, ids) in enumerate(zip(source.plate.sites(), pixels, strict=True)):
+        for number, (site, ids) in enumerate(zip(layout.sites(), pixels, strict=True)):
             store.setPixelsId(ids, _BYPASS_ORIGINAL_FILE)
-            levels = _send_field(store, source.planes(number, site), site.image)
+            levels = _send_field(store, planes(number, site), site.image)
             store.save()
             for channel, level in enumerate(levels):
                 described.setChannelGlobalMinMax(ids, channel, level.least, level.most)
             windows.append([level.window() for level in levels])
-            progress(f"sending {source.plate.name}", number + 1, len(pixels))
+            progress(f"sending {layout.name}", number + 1, len(pixels))
     finally:
         store.close()
     return [
@@ -265,14 +284,28 @@ def _send_field(
     return levels
 
 
-def _show_alike(
+def show_alike(
     conn: BlitzGateway,
-    layout: Plate,
-    plate: int,
+    layout: Layout,
+    container: tuple[str, int],
     images: Sequence[int],
     windows: Sequence[tuple[float, float]],
 ) -> None:
-    """Give every image of the plate the same rendering settings."""
+    """Give every image of a plate or dataset the same rendering settings.
+
+    Parameters
+    ----------
+    conn : BlitzGateway
+        Connected as their owner.
+    layout : Plate or ImageSet
+        The images.
+    container : tuple of str and int
+        OMERO class and id of what holds them.
+    images : sequence of int
+        Their ids.
+    windows : sequence of tuple
+        Where each channel begins and ends.
+    """
     first = next(layout.sites(), None)
     if first is None or not windows:
         return
@@ -290,7 +323,7 @@ def _show_alike(
         image.setGreyscaleRenderingModel()
     image.saveDefaults()
     source = image.getPrimaryPixels().getId()
-    conn.getRenderingSettingsService().applySettingsToSet(source, "Plate", [plate])
+    conn.getRenderingSettingsService().applySettingsToSet(source, container[0], [container[1]])
 
 
 def _range(low: float, high: float, *, whole: bool) -> list[float]:

@@ -110,7 +110,12 @@ class StoreSource:
         site: Site,
     ) -> Iterator[tuple[int, int, NDArray[Any]]]:
         """Read one field, plane by plane."""
-        channels = range(len(site.image.channels))
-        for t in range(site.image.size_t):
-            for z in range(site.image.size_z):
-                yield z, t, self._store.read(site.image, channels=channels, z=z, t=t)
+        return planes_of(self._store, site)
+
+
+def planes_of(store: PlateStore, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """Read an image of a store, plane by plane: z, t and pixels (C, Y, X) by turns."""
+    channels = range(len(site.image.channels))
+    for t in range(site.image.size_t):
+        for z in range(site.image.size_z):
+            yield z, t, store.read(site.image, channels=channels, z=z, t=t)

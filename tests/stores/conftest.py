@@ -19,6 +19,9 @@ import pytest
 import tifffile
 from scipy import ndimage
 
+# First, as in tests/sandbox/conftest.py: whichever folder is collected first, IcePy is seen.
+from omero_hcs.sandbox.ice import record  # noqa: F401  isort: skip
+
 from omero_hcs.model import (
     Acquisition,
     Channel,
@@ -277,6 +280,61 @@ def folder_home(tmp_path, tiny_set) -> Home:
             },
         )
     return _on_disk(FolderStore(StoreSpec(uri=str(path))), tiny_set, path)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A plate on an OMERO server: whose it is, its ids there, and what was put in."""
+
+    owner: Any
+    ids: Any
+    truth: Plate
+    pixels: list[np.ndarray]
+
+    def well(self, row: int, column: int) -> int:
+        return self.ids.wells[row, column]
+
+
+@pytest.fixture
+def omero_import(omero_put) -> Callable[..., Imported]:
+    """Put a plate with known pixels on the server: ``omero_import(user, plate)``."""
+
+    def put(user: Any, plate: Plate) -> Imported:
+        home = _memory(plate)
+        return Imported(user, omero_put(user, home.store), plate, home.pixels)
+
+    return put
+
+
+@pytest.fixture
+def omero_tiny(omero_user, omero_import, tiny_plate) -> Imported:
+    """The tiny plate, of `omero_user`."""
+    return omero_import(omero_user, tiny_plate)
+
+
+@pytest.fixture
+def omero_home(omero_user, omero_connect, omero_open, omero_import, tiny_plate) -> Home:
+    """The tiny plate on an OMERO server, its wells annotated as users do."""
+    from tests.stores import omero_homes  # noqa: PLC0415  (omero only for those who need it)
+
+    imported, conn = omero_import(omero_user, tiny_plate), omero_connect(omero_user)
+    omero_homes.annotate_wells(conn, imported.ids.wells, tiny_plate)
+    store = omero_open(omero_user, f"plate/{imported.ids.plate}")
+    group = omero_user.groups[0].id
+    parts = omero_homes.home_parts(conn, group, "Plate", imported.ids.plate)
+    return Home(store, tiny_plate, imported.pixels, *parts, secret=omero_user.password)
+
+
+@pytest.fixture
+def omero_set_home(omero_user, omero_connect, omero_open, omero_put, tiny_set) -> Home:
+    """The tiny set as a Dataset on an OMERO server."""
+    from tests.stores import omero_homes  # noqa: PLC0415
+
+    conn, source = omero_connect(omero_user), _memory(tiny_set)
+    number = omero_put(omero_user, source.store).dataset
+    store = omero_open(omero_user, f"dataset/{number}")
+    parts = omero_homes.home_parts(conn, omero_user.groups[0].id, "Dataset", number)
+    return Home(store, tiny_set, source.pixels, *parts, secret=omero_user.password)
 
 
 @pytest.fixture(params=HOMES)
