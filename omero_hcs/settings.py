@@ -13,10 +13,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from omero_hcs.errors import SettingsError
 
@@ -32,6 +40,17 @@ def _state_dir() -> Path:
 
 def _models_dir() -> Path:
     return platformdirs.user_data_path("omero-hcs", appauthor=False) / "models"
+
+
+def _listed(value: Any) -> Any:
+    """Split what a variable holds, "Dose, Concentration", as a file's list is split already."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Keys = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""Names in order of preference; in the environment they are separated by commas."""
 
 
 class Settings(BaseModel):
@@ -84,6 +103,35 @@ class Settings(BaseModel):
     omero_mount: Path | None = Field(
         default=None,
         description="Where OMERO's ManagedRepository is mounted, to read original files in place.",
+    )
+    omero_treatment_keys: Keys = Field(
+        default=(
+            "Treatment", "Compound Name", "Compound", "Drug", "Reagent", "Chemical Name",
+            "siRNA Identifier", "siRNA Pool Identifier", "sgRNA Identifier", "Gene Symbol",
+            "Gene Identifier",
+        ),
+        description="Keys of OMERO's key-values, or columns of its tables, that name what was put"
+        " into a well; the first that a well has counts.",
+    )  # fmt: skip
+    omero_dose_keys: Keys = Field(
+        default=(
+            "Dose", "Concentration", "Compound Concentration", "Drug Concentration",
+            "Final Concentration",
+        ),
+        description='Keys that tell its dose: 15.6, or "15.6 nM".',
+    )  # fmt: skip
+    omero_dose_unit_keys: Keys = Field(
+        default=(
+            "Dose Unit", "Unit", "Units", "Concentration Unit", "Concentration Units",
+            "Compound Concentration Unit",
+        ),
+        description='Keys that tell the unit of the dose, where neither its value nor a "(unit)"'
+        " after its key does.",
+    )  # fmt: skip
+    omero_role_keys: Keys = Field(
+        default=("Role", "Control Type", "Control", "Well Role", "Well Type"),
+        description="Keys that tell whether a well is a negative control, a positive control, a"
+        " treatment or empty.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="How much goes into the log files."

@@ -53,7 +53,7 @@ class OmeroStore:
         self._spec = StoreSpec(uri=address.uri, secret=spec.secret)
         self._session = session
         self._readers = settings.omero_readers
-        self._layouts = Layouts(session, address)
+        self._layouts = Layouts(session, address, settings)
         self._pixels = PixelReader(
             session, readers=settings.omero_readers, mount=settings.omero_mount
         )
