@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from omero_hcs.model import RunSpec, Site, Unit
 from omero_hcs.results import Table
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import CellParams, sites_by_image
+from omero_hcs.tasks.readahead import read_ahead
 from omero_hcs.tasks.survey import PlateSurvey
 
 MAX_TILES = 64
@@ -81,12 +82,19 @@ class CellFinder:
         object.__setattr__(self, "_scale", self.survey.crop_scale())
 
     def fields(self, units: Sequence[Unit]) -> Iterator[FieldCells | FieldError]:
-        """Cells of each unit in turn; one that cannot be read gives a `FieldError`."""
-        for unit in units:
-            try:
-                yield self.field(unit)
-            except Exception as error:  # noqa: BLE001  (recorded, reported; the others go on)
-                yield FieldError(unit, error)
+        """Cells of each unit in turn; one that cannot be read gives a `FieldError`.
+
+        The pixels of the next units are read meanwhile, in as many threads as the store has
+        `readers`; close the iterator to end them before its end.
+        """
+        for unit, read in read_ahead(self._read, units, threads=self.store.readers):
+            yield self._outcome(unit, read)
+
+    def _outcome(self, unit: Unit, read: Callable[[], _Pixels]) -> FieldCells | FieldError:
+        try:
+            return self._field(unit, read())
+        except Exception as error:  # noqa: BLE001  (recorded, reported; the others go on)
+            return FieldError(unit, error)
 
     def field(self, unit: Unit) -> FieldCells:
         """Find the cells of one field.
@@ -96,8 +104,11 @@ class CellFinder:
         DataError
             If its pixels cannot be read.
         """
+        return self._field(unit, self._read(unit))
+
+    def _field(self, unit: Unit, pixels: _Pixels) -> FieldCells:
         started = time.monotonic()
-        site, stains, nuclei = self._read(unit)
+        site, stains, nuclei = pixels.site, pixels.stains, pixels.segmented()
         shape = (stains.shape[1], stains.shape[2])
         found = self._centers(unit, site, nuclei, shape)
         return FieldCells(
@@ -106,7 +117,7 @@ class CellFinder:
             crops=crop_cells(stains, found.centers, size=self._scale.side_px),
             metrics=self._metrics(stains, nuclei),
             nuclei=nuclei.labels if nuclei else None,
-            seconds=time.monotonic() - started,
+            seconds=pixels.seconds + time.monotonic() - started,
         )
 
     def crops_at(
@@ -127,8 +138,9 @@ class CellFinder:
         alone : array, shape (N,), bool
             Points with no centre within half a crop, cropped where they are.
         """
-        site, stains, nuclei = self._read(unit)
-        found = self._centers(unit, site, nuclei, (stains.shape[1], stains.shape[2]))
+        pixels = self._read(unit)
+        stains, nuclei = pixels.stains, pixels.segmented()
+        found = self._centers(unit, pixels.site, nuclei, (stains.shape[1], stains.shape[2]))
         alone = np.ones(len(points), dtype=np.bool_)
         centers = points.copy()
         if len(found.centers):
@@ -137,7 +149,8 @@ class CellFinder:
             centers[~alone] = found.centers[nearest[~alone]]
         return crop_cells(stains, centers, size=self._scale.side_px), alone
 
-    def _read(self, unit: Unit) -> tuple[Site, NDArray[Any], Nuclei | None]:
+    def _read(self, unit: Unit) -> _Pixels:
+        started = time.monotonic()
         site = self.sites[unit.target.id, unit.image or ""]
         image = site.image
         indices = [image.channel(name).index for name in self.survey.channels]
@@ -146,8 +159,8 @@ class CellFinder:
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             msg = f"{site.label} has pixels that are no numbers (NaN or infinite)."
             raise DataError(msg)
-        nuclei = segment_nuclei(pixels[-1]) if extra else None
-        return site, pixels[: len(indices)], nuclei
+        nuclear = pixels[-1] if extra else None
+        return _Pixels(site, pixels[: len(indices)], nuclear, time.monotonic() - started)
 
     def _centers(
         self, unit: Unit, site: Site, nuclei: Nuclei | None, shape: tuple[int, int]
@@ -198,6 +211,20 @@ class CellFinder:
                 "cells_in_crop": neighbours_in_crop(found.centers, size=side).astype(np.int32),
             }
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """What was read of one field: stains, shape (C, Y, X), and where there is one the nuclear."""
+
+    site: Site
+    stains: NDArray[Any]
+    nuclear: NDArray[Any] | None
+    seconds: float
+
+    def segmented(self) -> Nuclei | None:
+        """Nuclei of the nuclear channel, if there is one."""
+        return None if self.nuclear is None else segment_nuclei(self.nuclear)
 
 
 @dataclass(frozen=True, eq=False)
