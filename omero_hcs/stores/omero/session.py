@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omero.gateway import BlitzGateway  # first: loads omero.model and omero.cmd in a working order
 from omero.rtypes import unwrap
-from omero.sys import ParametersI
 
-from omero_hcs.errors import LoginError
+from omero_hcs.errors import HcsError, LoginError, NotAllowedError, ServerLostError
+from omero_hcs.stores.omero.connect import close_client, gateway_of, place_of
+from omero_hcs.stores.omero.entrance import Entrance
+from omero_hcs.stores.omero.faults import is_lost, is_unknown_group, reason
+from omero_hcs.stores.omero.keepalive import keep_alive
 from omero_hcs.stores.omero.login import Login
 
 T = TypeVar("T")
@@ -17,51 +21,105 @@ T = TypeVar("T")
 ALL_GROUPS = -1
 """Group context of reads: every group of the user. Writes name the group of their object."""
 
-_KEEP_ALIVE = 60
+_CLOSED = "this end has closed it"
+
+
+@dataclass(frozen=True, eq=False)
+class _Link:
+    """One connection, as long as it lasts."""
+
+    client: Any
+    conn: Any
+    query: Any
+    user: str
+    user_id: int
+    is_ours: bool = True
 
 
 class Session:
-    """A user's connection.
+    """A user's connection. Several threads may use it at once.
 
     Parameters
     ----------
     login : Login
         The way in.
+    entrance : Entrance, optional
+        That of a session to share; a new one by default.
+    client : omero.client, optional
+        One that is connected already, and is not ours to close.
+
+    Raises
+    ------
+    LoginError
+        If the server is not reached, or lets nobody in.
     """
 
-    def __init__(self, login: Login) -> None:
-        self._login = login
-        self._conn = _connect(login)
+    def __init__(
+        self, login: Login, *, entrance: Entrance | None = None, client: Any = None
+    ) -> None:
+        self._entrance = entrance or Entrance(login)
+        self._reconnecting = threading.Lock()
+        self._writing = threading.RLock()
+        self._generation = 0
+        self._closed = threading.Event()
+        self._link = self._connect() if client is None else _link(client, is_ours=False)
+        keep_alive(self, self._closed)
 
     @classmethod
     def of_client(cls, client: Any) -> Session:
         """Use the client that an OMERO script was given; it is the script's to close."""
-        raise NotImplementedError
+        host, port = place_of(client)
+        login = Login(host, port, key=client.getSessionId(), origin="the script")
+        return cls(login, entrance=Entrance(login, client.getPropertyMap()), client=client)
+
+    def another(self) -> Session:
+        """Connect once more with the same OMERO session: for reading in parallel.
+
+        Each of them is closed by itself, in any order.
+        """
+        return type(self)(self._entrance.login, entrance=self._entrance)
+
+    def __repr__(self) -> str:
+        return f"Session({self.user}@{self.server})"
 
     @property
     def conn(self) -> Any:
-        """The gateway; for reads of every group unless `in_group` says another."""
-        return self._conn
+        """The gateway; for reads of every group, and inside `write` for the group named there.
+
+        Another one after a reconnection: ask for it anew in each call.
+        """
+        return self._link.conn
+
+    @property
+    def client(self) -> Any:
+        """The gateway's `omero.client`."""
+        return self._link.client
+
+    @property
+    def generation(self) -> int:
+        """How often it was reconnected; services made before have ended with their connection."""
+        return self._generation
 
     @property
     def server(self) -> str:
         """Host and port, for messages."""
-        return f"{self._login.host}:{self._login.port}"
+        login = self._entrance.login
+        return f"{login.host}:{login.port}"
+
+    @property
+    def server_version(self) -> str:
+        """Version of the server: "5.6.10"."""
+        return str(self.read(lambda conn: conn.c.sf.getConfigService().getVersion()))
 
     @property
     def user(self) -> str:
         """Name of who is connected."""
-        return str(self._conn.getUser().getName())
+        return self._link.user
 
     @property
     def user_id(self) -> int:
         """Id of who is connected."""
-        return int(self._conn.getUserId())
-
-    def another(self) -> Session:
-        """Connect once more with the same OMERO session: for reading in parallel."""
-        key = self._conn.getSession().getUuid().val
-        return Session(Login(self._login.host, self._login.port, key=key, origin="joined"))
+        return self._link.user_id
 
     def project(
         self,
@@ -81,13 +139,10 @@ class Session:
         group : int
             Group context.
         """
-        parameters = parameters_of(given or {})
-        return self.read(
-            lambda conn: [
-                [unwrap(value) for value in row]
-                for row in conn.getQueryService().projection(hql, parameters, context_of(group))
-            ]
-        )
+        parameters, context = parameters_of(given or {}), context_of(group)
+        # The proxy that is kept spares the gateway's question whether its own is still there.
+        rows = self._twice(lambda link: link.query.projection(hql, parameters, context))
+        return [[unwrap(value) for value in row] for row in rows]
 
     def read(self, call: Callable[[Any], T]) -> T:
         """Call with the gateway; after a lost connection, once more with a new one.
@@ -99,11 +154,151 @@ class Session:
         ServerLostError
             If the server is gone for good.
         """
-        return call(self._conn)
+        return self._twice(lambda link: call(link.conn))
+
+    def write(self, call: Callable[[Any], T], group: int) -> T:
+        """Call with the gateway, in the context of a group, and never twice.
+
+        For calls that change something. Whether the server is there is found out before; if the
+        connection is lost on the way, there is a new one afterwards, but what was done of the call
+        is not known.
+
+        Parameters
+        ----------
+        call : callable
+            Takes the gateway.
+        group : int
+            The group of the object that is written to; `conn.SERVICE_OPTS` names it.
+
+        Raises
+        ------
+        ServerLostError
+            If the connection was lost; what the call did is for the caller to find out.
+        NotAllowedError
+            If there is no such group, or the user is not in it.
+        """
+        with self._writing:
+            link = self._twice(_awake)
+            options = link.conn.SERVICE_OPTS
+            before = options.getOmeroGroup()
+            options.setOmeroGroup(group)
+            try:
+                return call(link.conn)
+            except Exception as error:
+                self._tell_of_write(link, group, error)
+                raise
+            finally:
+                options.setOmeroGroup(before)
+
+    def create_run_session(self, group: int, hours: float) -> str:
+        """Open an OMERO session of its own for a run that outlives this one.
+
+        Parameters
+        ----------
+        group : int
+            The group that the run works in.
+        hours : float
+            How long it lasts, at most; it may be idle all the time where the server allows that.
+
+        Returns
+        -------
+        str
+            Its key: a secret, to be kept with `login.write_session_file`.
+
+        Raises
+        ------
+        NotAllowedError
+            If this session was joined by its key: OMERO opens further ones only for those who gave
+            their password. Also if the user is not in the group, or it may not last that long.
+        """
+        from omero_hcs.stores.omero.runsession import open_run_session  # noqa: PLC0415
+
+        return self.read(
+            lambda conn: open_run_session(conn, self._entrance.login, group=group, hours=hours)
+        )
 
     def close(self) -> None:
         """Log out, where it was we who logged in; safe to call twice."""
-        self._conn.close()
+        with self._reconnecting:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+        if self._link.is_ours:
+            close_client(self._link.client)
+
+    def _connect(self) -> _Link:
+        client = self._entrance.open()
+        try:
+            link = _link(client)
+            self._entrance.check_user(link.user)
+        except BaseException:
+            close_client(client)
+            raise
+        return link
+
+    def _twice(self, call: Callable[[_Link], T]) -> T:
+        link = self._link
+        try:
+            return call(link)
+        except Exception as error:
+            if not self._is_gone(link, error):
+                raise
+            link = self._replace(link, error)
+        try:
+            return call(link)
+        except Exception as error:
+            if is_lost(error):
+                raise self._lost(reason(error)) from error
+            raise
+
+    def _is_gone(self, link: _Link, error: Exception) -> bool:
+        # Whatever fails on a connection that another thread has closed failed because of that.
+        return not isinstance(error, HcsError) and (is_lost(error) or link is not self._link)
+
+    def _replace(self, old: _Link, cause: Exception) -> _Link:
+        """Reconnect, unless another thread did meanwhile."""
+        with self._reconnecting:
+            if self._closed.is_set():
+                raise self._lost(_CLOSED) from cause
+            if self._link is not old:
+                return self._link
+            try:
+                self._link = self._connect()
+            except LoginError as error:
+                raise self._lost(str(error)) from cause
+            except Exception as error:
+                if is_lost(error):
+                    raise self._lost(reason(error)) from cause
+                raise
+            self._generation += 1
+        if old.is_ours:
+            close_client(old.client)
+        return self._link
+
+    def _tell_of_write(self, link: _Link, group: int, error: Exception) -> None:
+        """Raise what a failed write means; return if it means what it says."""
+        if self._is_gone(link, error):
+            self._replace(link, error)
+            msg = (
+                f"The connection to OMERO at {self.server} was lost while something was written "
+                f"({reason(error)}), and it is there again. Start the same command again: what is "
+                "done is kept, and what is half done is found."
+            )
+            raise ServerLostError(msg) from error
+        if is_unknown_group(error):
+            msg = (
+                f"User {self.user} cannot work in group {group} of {self.server}: there is no such "
+                "group, or the user is not in it. Ask the group's owner or an administrator."
+            )
+            raise NotAllowedError(msg) from error
+
+    def _lost(self, why: str) -> ServerLostError:
+        msg = (
+            f"The connection to OMERO at {self.server} was lost, and did not come back. "
+            f"{why[:1].upper()}{why[1:].removesuffix('.')}. Start the same command again when the "
+            "server is there: what is done is kept."
+        )
+        return ServerLostError(msg)
 
 
 def context_of(group: int) -> dict[str, str]:
@@ -114,6 +309,7 @@ def context_of(group: int) -> dict[str, str]:
 def parameters_of(given: Mapping[str, int | str | Sequence[int] | Sequence[str]]) -> Any:
     """Named parameters of a query."""
     from omero.rtypes import rlist, rlong, rstring  # noqa: PLC0415
+    from omero.sys import ParametersI  # noqa: PLC0415
 
     parameters = ParametersI()
     for name, value in given.items():
@@ -127,12 +323,14 @@ def parameters_of(given: Mapping[str, int | str | Sequence[int] | Sequence[str]]
     return parameters
 
 
-def _connect(login: Login) -> Any:
-    conn = BlitzGateway(
-        login.user or "", login.password or "", host=login.host, port=login.port, secure=True
-    )
-    if not conn.connect(sUuid=login.key):
-        msg = f"{login.host}:{login.port} let nobody in: {conn.getLastError()}"
-        raise LoginError(msg)
-    conn.c.enableKeepAlive(_KEEP_ALIVE)
-    return conn
+def _link(client: Any, *, is_ours: bool = True) -> _Link:
+    factory = client.getSession()
+    who = factory.getAdminService().getEventContext()
+    conn = gateway_of(client, ALL_GROUPS)
+    return _Link(client, conn, factory.getQueryService(), who.userName, who.userId, is_ours)
+
+
+def _awake(link: _Link) -> _Link:
+    """Ask the server for a sign of life."""
+    link.client.getSession().keepAlive(None)
+    return link
