@@ -1,0 +1,43 @@
+"""Where a run of a test writes: a session of a user, and the tiny plate as a target."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from omero_hcs.model import ObjectRef, well_name
+from omero_hcs.stores.omero.login import Login
+from omero_hcs.stores.omero.record import WriteContext
+from omero_hcs.stores.omero.session import Session
+
+RUN = "20250101T120000-0000aaaa"
+
+
+@pytest.fixture
+def session_of(omero_server) -> Iterator[Callable[[Any], Session]]:
+    """Log a user in: ``session_of(user)``; closed afterwards."""
+    with contextlib.ExitStack() as stack:
+
+        def open_as(user: Any) -> Session:
+            login = Login(omero_server.host, omero_server.port, user.name, user.password)
+            return stack.enter_context(contextlib.closing(Session(login)))
+
+        yield open_as
+
+
+@pytest.fixture
+def context(session_of, omero_tiny) -> WriteContext:
+    """The finishing step of a run over the tiny plate, written by its owner."""
+    ids = omero_tiny.ids
+    return WriteContext(
+        session_of(omero_tiny.owner),
+        omero_tiny.owner.groups[0].id,
+        ObjectRef(kind="plate", id=str(ids.plate)),
+        (("Plate", ids.plate),),
+        {well_name(*place): number for place, number in ids.wells.items()},
+        frozenset(ids.images),
+        RUN,
+    )
