@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from omero_hcs.model import Role
 from omero_hcs.settings import Settings
+from omero_hcs.stores.omero.bulktable import read_bulk_table
+from omero_hcs.stores.omero.plates import PlateRecord, WellFacts
 from omero_hcs.stores.omero.record import OURS
 from omero_hcs.stores.omero.session import Session
 
@@ -31,7 +33,7 @@ _UNITS: Mapping[str, str] = {
 }  # fmt: skip
 """What IDR and others write for units, in lower case; others stay as they are."""
 
-_DOSE = re.compile(r"\s*([+]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D.*?)?\s*")
+_DOSE = re.compile(r"\s*([+]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s][^\d]*?)?\s*")
 _KEY = re.compile(r"(.*?)\s*[(\[](.+)[)\]]")
 
 _PAIRS = (
@@ -46,17 +48,6 @@ _TAGS = (
 )
 
 Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class WellFacts:
-    """What is known of one well; see `model.Well`."""
-
-    treatment: str | None = None
-    dose: float | None = None
-    dose_unit: str | None = None
-    role: Role | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -79,16 +70,18 @@ class FactKeys:
         )
 
 
-def read_facts(session: Session, plate_id: int, keys: FactKeys) -> dict[int, WellFacts]:
+def read_facts(session: Session, record: PlateRecord, keys: FactKeys) -> dict[int, WellFacts]:
     """Read what users wrote on the wells of a plate, by well id.
 
-    Key-values of any namespace but ours count, the newest where several say the same; then tags
-    that name a role.
+    Key-values of any namespace but ours count, the newest where several say the same; where a well
+    has none, its row of a bulk-annotations table; then tags that name a role.
     """
-    given = {"id": plate_id}
+    given = {"id": int(record.plate.id)}
     pairs: dict[int, list[Pair]] = {}
     for well, _, name, value in sorted(session.project(_PAIRS, given), key=lambda row: row[1]):
         pairs.setdefault(well, []).append((name, value))
+    if not pairs.keys() >= set(record.wells.values()):
+        pairs = read_bulk_table(session, record) | pairs
     tags: dict[int, list[str]] = {}
     for well, text in session.project(_TAGS, given):
         tags.setdefault(well, []).append(text or "")

@@ -109,7 +109,7 @@ class Layouts:
             record = read_plate(self._session, int(plate_id), part)
             if record is None:
                 raise self._not_here(ref)
-            facts = read_facts(self._session, int(plate_id), self._keys)
+            facts = read_facts(self._session, record, self._keys)
             self._plates[plate_id] = with_facts(record, facts)
         return self._plates[plate_id]
 

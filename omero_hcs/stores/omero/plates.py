@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, Acquisition, Field, Plate, Well
-from omero_hcs.stores.omero.facts import WellFacts
+from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, Acquisition, Field, Plate, Role, Well
 from omero_hcs.stores.omero.imagerows import (
     IMAGE_COLUMNS,
     IMAGE_JOINS,
@@ -47,6 +46,17 @@ class PlatePart:
 
 
 WHOLE = PlatePart()
+
+
+@dataclass(frozen=True, slots=True)
+class WellFacts:
+    """What is known of one well; see `model.Well`."""
+
+    treatment: str | None = None
+    dose: float | None = None
+    dose_unit: str | None = None
+    role: Role | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
