@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from omero_hcs.model import ObjectRef
+from omero_hcs.stores.omero.address import SCHEME
 from omero_hcs.stores.omero.session import Session
 
 RUN_NAMESPACE = "omero-hcs/run"
@@ -30,6 +31,9 @@ OURS = "omero-hcs/"
 
 BULK_NAMESPACE = "openmicroscopy.org/omero/bulk_annotations"
 USER_PAIRS_NAMESPACE = "openmicroscopy.org/omero/client/mapAnnotation"
+
+
+State = Literal["ours", "theirs", "loose", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,46 @@ class WriteContext:
         if kind == "plate":
             return self.anchors[0]
         return "Image", int(object_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is left of something made: as it was, changed by a user, or gone; and where it is.
+
+    Parameters
+    ----------
+    made : Made
+        What was made.
+    state : str
+        "ours" as we made it, "theirs" since a user changed or used it, "loose" where a user took
+        it off what it was attached to, "gone" where it was removed.
+    place : str
+        For people: ``omero://host:4064/image/5 ROI 77 (abnormal)``.
+    """
+
+    made: Made
+    state: State
+    place: str
+
+
+def state_of(found: str | None, mark: str) -> State:
+    """Compare the mark that an object shows, None if it is gone, with the one that we wrote.
+
+    What was found after a crash has no mark: it is ours.
+    """
+    if found is None:
+        return "gone"
+    return "ours" if mark in (found, "") else "theirs"
+
+
+def roi_name(run_id: str) -> str:
+    """Name of the machine ROIs of a run."""
+    return f"{RUN_NAMESPACE}/{run_id}"
+
+
+def place_of(session: Session, kind: str, number: int) -> str:
+    """URI of an object, for places and messages."""
+    return f"{SCHEME}{session.server}/{kind.lower()}/{number}"
 
 
 def unit_label(run_id: str, unit: str | None) -> str:

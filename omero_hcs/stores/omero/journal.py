@@ -1,0 +1,313 @@
+"""The journal of a run: a file attached to its plate or images, which only ever grows.
+
+It is there before anything it tells of, so that undo finds whatever a run made, also after a crash.
+See `stores.omero.journal_lines` for its lines.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import omero.gateway  # noqa: F401  (first: loads omero.model and omero.cmd in a working order)
+
+import Ice  # isort: skip
+from omero.model import ChecksumAlgorithmI, FileAnnotationI, OriginalFileI
+from omero.rtypes import rlong, rstring
+
+from omero_hcs.model import ObjectRef
+from omero_hcs.results import Results
+from omero_hcs.stores.omero.changes import link_to
+from omero_hcs.stores.omero.journal_lines import (
+    Group,
+    IntentLine,
+    Line,
+    MadeLine,
+    RemovedLine,
+    RemovingLine,
+    RunLine,
+    UndoingLine,
+    read_lines,
+    written,
+)
+from omero_hcs.stores.omero.record import RUN_NAMESPACE, Made, WriteContext
+from omero_hcs.stores.omero.session import Session, context_of
+
+_PREFIX, _SUFFIX = "omero-hcs-run-", ".jsonl"
+_READ_AT_ONCE = 4 << 20
+_FIRST_READ = 1 << 12
+_LONGEST_HEADER = 1 << 20
+
+Anchors = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a journal is: its FileAnnotation, its file, whose it is, and when it last grew."""
+
+    annotation: int
+    file: int
+    name: str
+    size: int
+    owner: int
+    group: int
+    updated: datetime
+
+    @property
+    def run_id(self) -> str:
+        """The run as the file's name tells it; a user may have renamed it."""
+        return self.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+
+
+@dataclass
+class UnitState:
+    """What a journal knows of one unit."""
+
+    groups: list[Group] = field(default_factory=list)
+    released: set[tuple[str, int]] = field(default_factory=set)
+    removed: set[tuple[str, int]] = field(default_factory=set)
+    open_intents: list[IntentLine] = field(default_factory=list)
+
+    def made(self) -> list[Made]:
+        """List what the unit has now."""
+        gone = self.released | self.removed
+        return [item for item in self._each() if (item.type, item.id) not in gone]
+
+    def pending(self) -> list[Made]:
+        """List what was to be removed, and may be there still."""
+        waiting = self.released - self.removed
+        return [item for item in self._each() if (item.type, item.id) in waiting]
+
+    def release_all(self) -> None:
+        """Note that all there is so far is about to be removed."""
+        self.released |= {(item.type, item.id) for item in self._each()}
+
+    def _each(self) -> Iterator[Made]:
+        for group in self.groups:
+            yield from group.each()
+
+
+@dataclass
+class Journal:
+    """One journal, read: `good` is how many bytes of it are whole lines."""
+
+    place: Place
+    header: RunLine | None = None
+    units: dict[str | None, UnitState] = field(default_factory=lambda: defaultdict(UnitState))
+    good: int = 0
+
+    def take(self, lines: Iterable[Line]) -> None:
+        """Know what some more lines tell."""
+        for line in lines:
+            match line:
+                case RunLine():
+                    self.header = line
+                case IntentLine():
+                    self.units[line.unit].open_intents.append(line)
+                case MadeLine():
+                    self._take_made(line)
+                case RemovingLine() | RemovedLine():
+                    self._take_away(line)
+                case UndoingLine():
+                    for state in self.units.values():
+                        state.release_all()
+
+    def _take_made(self, line: MadeLine) -> None:
+        state = self.units[line.unit]
+        state.groups += line.objects
+        if line.complete:
+            state.open_intents.clear()
+
+    def _take_away(self, line: RemovingLine | RemovedLine) -> None:
+        state = self.units[line.unit]
+        known = {(group.type, number) for group in line.objects for number in group.ids}
+        (state.released if isinstance(line, RemovingLine) else state.removed).update(known)
+
+
+class Pen:
+    """Adds lines to a journal; each is on the server when `write` returns."""
+
+    def __init__(self, journal: Journal, store: Any, context: dict[str, str]) -> None:
+        self._journal = journal
+        self._store = store
+        self._context = context
+
+    def write(self, *lines: Line) -> None:
+        """Add lines at the end."""
+        data, journal = written(lines), self._journal
+        self._store.write(data, journal.good, len(data), self._context)
+        journal.good += len(data)
+        journal.take(lines)
+
+
+class Journals:
+    """Journals of a server: found by what they are attached to, read once, and added to.
+
+    Parameters
+    ----------
+    session : Session
+        Who reads and writes.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._headers: dict[int, RunLine] = {}
+        self._last: Journal | None = None
+
+    def places(self, anchors: Anchors) -> list[Place]:
+        """Journals attached to some objects, in the order in which they were made."""
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        for kind, number in anchors:
+            by_kind[kind].append(number)
+        found: dict[int, Place] = {}
+        for kind, ids in by_kind.items():
+            hql = (
+                "select a.id, f.id, f.name, f.size, a.details.owner.id, a.details.group.id, "
+                "f.details.updateEvent.time from FileAnnotation a join a.file f "
+                f"where a.ns = :ns and a.id in (select l.child.id from {kind}AnnotationLink l "
+                "where l.parent.id in (:ids))"
+            )
+            for row in self._session.project(hql, {"ns": RUN_NAMESPACE, "ids": ids}):
+                number, file, name, size, owner, group, time = row
+                found[number] = Place(number, file, name, size or 0, owner, group, _time(time))
+        return [found[number] for number in sorted(found)]
+
+    def header(self, place: Place) -> RunLine | None:
+        """First line of a journal; None where a crash left it without."""
+        if place.file not in self._headers:
+            header = self._read_header(place)
+            if header is None:
+                return None
+            self._headers[place.file] = header
+        return self._headers[place.file]
+
+    def find(self, anchors: Anchors, run_id: str, target: ObjectRef) -> Place | None:
+        """Journal of a run over a target."""
+        for place in self.places(anchors):
+            header = self.header(place)
+            if header is None and place.run_id == run_id:
+                return place
+            if header is not None and (header.run_id, header.target) == (run_id, target):
+                return place
+        return None
+
+    def open(self, place: Place) -> Journal:
+        """Read a journal, unless it is the one that was read or written last."""
+        last = self._last
+        if last is None or last.place.file != place.file or last.good != place.size:
+            last = Journal(place)
+            lines, last.good = read_lines(self._content(place), _shown(place))
+            last.take(lines)
+        self._last = last
+        return last
+
+    def start(self, context: WriteContext, results: Results) -> Journal:
+        """Find the journal of a run, or attach a new one."""
+        place = self.find(context.anchors, results.run_id, results.target)
+        journal = self.open(place or self._attach(context, results.run_id))
+        if journal.header is None:
+            with self.pen(journal) as pen:
+                pen.write(_header(results))
+        return journal
+
+    def forget(self) -> None:
+        """Read again what is asked for next: what is known may not be what is on the server."""
+        self._last = None
+
+    @contextmanager
+    def pen(self, journal: Journal) -> Iterator[Pen]:
+        """Open a journal to add lines; what a crash left of a line goes first."""
+        place = journal.place
+        context = context_of(place.group)
+        store = self._session.conn.c.sf.createRawFileStore()
+        try:
+            store.setFileId(place.file, context)
+            if store.size(context) > journal.good:
+                store.truncate(journal.good, context)
+            yield Pen(journal, store, context)
+        except BaseException:
+            self.forget()
+            # The first error counts; a lost connection lets nothing be closed either.
+            with suppress(Ice.Exception):
+                store.close(context)
+            raise
+        store.close(context)
+
+    def _attach(self, context: WriteContext, run_id: str) -> Place:
+        annotation = FileAnnotationI()
+        annotation.file = _new_file(f"{_PREFIX}{run_id}{_SUFFIX}")
+        annotation.ns = rstring(RUN_NAMESPACE)
+        annotation.description = rstring(
+            f"What omero-hcs run {run_id} made here. Keep it: undo needs it."
+        )
+        # In one call, so that there is never a journal that is attached to nothing.
+        links = [link_to(kind, number, annotation) for kind, number in context.anchors]
+        update = self._session.conn.c.sf.getUpdateService()
+        ids = update.saveAndReturnIds(links, context_of(context.group))
+        kind = context.anchors[0][0]
+        hql = f"select l.child.id from {kind}AnnotationLink l where l.id = :id"
+        ((number,),) = self._session.project(hql, {"id": ids[0]})
+        return next(place for place in self.places(context.anchors) if place.annotation == number)
+
+    def _read_header(self, place: Place) -> RunLine | None:
+        length = _FIRST_READ
+        while True:
+            data = self._content(place, length)
+            if b"\n" in data or len(data) < length or length > _LONGEST_HEADER:
+                break
+            length *= 8
+        lines, _ = read_lines(data[: data.find(b"\n") + 1], _shown(place))
+        return lines[0] if lines and isinstance(lines[0], RunLine) else None
+
+    def _content(self, place: Place, limit: int | None = None) -> bytes:
+        def read(conn: Any) -> bytes:
+            context = context_of(place.group)
+            store = conn.c.sf.createRawFileStore()
+            try:
+                store.setFileId(place.file, context)
+                size = store.size(context) if limit is None else min(limit, store.size(context))
+                starts = range(0, size, _READ_AT_ONCE)
+                parts = [
+                    store.read(start, min(_READ_AT_ONCE, size - start), context) for start in starts
+                ]
+            finally:
+                with suppress(Ice.Exception):
+                    store.close(context)
+            return b"".join(parts)
+
+        return self._session.read(read)
+
+
+def _new_file(name: str) -> Any:
+    file = OriginalFileI()
+    file.name = rstring(name)
+    file.path = rstring("omero-hcs/")
+    file.mimetype = rstring("application/x-ndjson")
+    file.size = rlong(0)
+    file.hasher = ChecksumAlgorithmI()
+    file.hasher.value = rstring("SHA1-160")
+    return file
+
+
+def _header(results: Results) -> RunLine:
+    return RunLine(
+        run_id=results.run_id,
+        key=results.key,
+        task=results.task,
+        target=results.target,
+        started=datetime.now(UTC),
+        package_version=version("omero-hcs"),
+    )
+
+
+def _shown(place: Place) -> str:
+    return f"The run journal {place.name!r} (annotation {place.annotation})"
+
+
+def _time(value: float) -> datetime:
+    return datetime.fromtimestamp(value / 1000, UTC)
