@@ -31,6 +31,9 @@ CROWDED = 3.0
 FEW_NUCLEI = 0.1
 """A field with fewer than this share of the plate's usual number has implausibly few nuclei."""
 
+MIXED_SCALES = 1.1
+"""Pixel sizes that differ by more than this are another magnification."""
+
 FEW_FIELDS = f"Intensities rest on less than {MIN_FIELDS} fields, and are not very reliable."
 
 Sampled = Sequence[tuple[Unit, Site]]
@@ -121,7 +124,21 @@ def survey_plate(
         progress("looking at the plate", number, len(sample))
     if choice and not any(len(nuclei.centers) for nuclei in found):
         raise InputError(_nothing_found(name, choice.name, len(sample)))
-    return _summarise(units[0][1].image, params, channels, choice, found, intensities)
+    survey = _summarise(units[0][1].image, params, channels, choice, found, intensities)
+    mixed = _mixed_scales([site.image for _, site in units])
+    return survey.model_copy(update={"warnings": (*survey.warnings, *mixed)})
+
+
+def _mixed_scales(images: Sequence[Image]) -> tuple[str, ...]:
+    """Warn of images of several magnifications: crops are as many pixels in all of them."""
+    sizes = [float(np.mean(image.pixel_size_um)) for image in images if image.pixel_size_um]
+    if not sizes or max(sizes) <= MIXED_SCALES * min(sizes):
+        return ()
+    text = (
+        f"Pixels are {min(sizes):.3g} to {max(sizes):.3g} um wide: cells of one size differ in "
+        f"pixels, and crops do not. Better run images of one magnification at a time."
+    )
+    return (text,)
 
 
 def _planes(
