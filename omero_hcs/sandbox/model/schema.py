@@ -50,6 +50,8 @@ class Field:
         Makes the rtype of a scalar.
     inverse : str
         Of a collection: the ref of its members that points back. Empty where none does.
+    is_ordered : bool
+        Of a collection: whether its members have places in it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Field:
     nullable: bool = True
     wrap: Callable[[Any], Any] | None = None
     inverse: str = ""
+    is_ordered: bool = False
 
     @cached_property
     def attribute(self) -> str:
@@ -178,6 +181,8 @@ def build_schema() -> dict[str, Entity]:
     for entity in schema.values():
         for one in entity.collections:
             one.inverse = _inverse(entity, schema[one.target])
+            # Only classes with an ordered collection know of a first one in it.
+            one.is_ordered = hasattr(entity.implementation, f"getPrimary{one.target}")
     return schema
 
 

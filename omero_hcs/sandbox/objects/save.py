@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from omero_hcs.sandbox.model.java import java_name
-from omero_hcs.sandbox.model.schema import Entity, Field, Kind, entity_of
+from omero_hcs.sandbox.model.schema import SCHEMA, Entity, Field, Kind, entity_of
 from omero_hcs.sandbox.objects.caller import SYSTEM_GROUP_ID, Caller
 from omero_hcs.sandbox.objects.conditions import api_usage, security, stale, validation
 from omero_hcs.sandbox.objects.load import Plan
@@ -141,7 +141,7 @@ class Merger:
         changed, known = False, row.values
         for field in row.entity.stored:
             told = getattr(sent, field.attribute)
-            if told is None and field.name not in known:
+            if told is None and (field.name not in known or field.name in owners(row.entity)):
                 continue  # most fields of most objects
             value = self._read(field, told)
             if not same(value, known.get(field.name)):
@@ -219,6 +219,19 @@ class Merger:
 def required(entity: Entity) -> tuple[str, ...]:
     """Names of the fields that may not be null."""
     return tuple(one.name for one in entity.stored if not one.nullable)
+
+
+@cache
+def owners(entity: Entity) -> frozenset[str]:
+    """Names of the references to a parent with an ordered collection of such rows.
+
+    The collection alone writes that column: OMERO.iviewer saves a changed shape without its region,
+    and the shape stays in it.
+    """
+    collections = (one for parent in SCHEMA.values() for one in parent.collections)
+    return frozenset(
+        one.inverse for one in collections if one.is_ordered and entity.isa(one.target)
+    )
 
 
 def same(one: Any, other: Any) -> bool:

@@ -210,6 +210,22 @@ def test_saving_what_came_back_changes_nothing():
     assert lab.told() == before
 
 
+def test_a_shape_saved_without_its_region_stays_in_it():
+    """So OMERO.iviewer saves what was edited: made anew from JSON, with nothing but its id."""
+    lab = Lab("rwra--")
+    (shape,), (roi,) = lab.world.all("Rectangle"), lab.world.all("Roi")
+    with lab.world.transaction():
+        lab.world.set(shape, "roi", roi)
+    changed = omero.model.RectangleI(shape.id)
+    changed.textValue = rtypes.rstring("changed")
+    with lab.world.transaction():
+        caller = lab.caller(2)
+        caller.event = lab.world.insert("Event")
+        Merger(lab.world, caller).merge_all([changed])
+    assert shape.values["roi"] is roi
+    assert shape.values["textValue"] == "changed"
+
+
 def test_a_save_outside_a_transaction_is_a_fault_of_ours():
     lab = Lab("rwra--")
     image = omero.model.ImageI()
