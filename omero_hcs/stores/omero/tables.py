@@ -24,6 +24,17 @@ def save_tables(
     raise NotImplementedError
 
 
-def restore_bulk_table(session: Session, group: int, undone: Sequence[Made]) -> None:
-    """After an undo: make the latest other run's well table the plate's bulk table again."""
+def restore_bulk_table(
+    session: Session, group: int, anchors: Sequence[tuple[str, int]]
+) -> tuple[str, ...]:
+    """After an undo: make the latest other run's well table the plate's bulk table again.
+
+    May be called as often as one likes, after what the run made is deleted. The bulk table is an
+    annotation of its own of the same file, which no journal lists: this removes it, too.
+
+    Returns
+    -------
+    tuple of str
+        What stays as it is, and why.
+    """
     raise NotImplementedError
