@@ -154,7 +154,7 @@ def _either(words: str) -> str:
 
 def _must(message: str) -> str:
     """Turn pydantic's "Input should be a valid integer, unable to parse..." to a user."""
-    message = message.partition(", unable to parse")[0]
+    message = message.partition(", unable to parse")[0].removeprefix("Value error, ")
     return message.replace("Input should", "must").replace("a valid integer", "a whole number")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
@@ -24,6 +25,7 @@ from omero_hcs.tasks.base import (
     Request,
     all_units,
 )
+from omero_hcs.tasks.qc_notes import TAG, KeyValuesFor, check_tag
 
 
 class Params(CellParams):
@@ -52,6 +54,22 @@ class Params(CellParams):
     rois: int = Field(
         default=200, ge=0, description="Most abnormal cells of an image that are kept as ROIs."
     )
+    tag: str = Field(
+        default=TAG,
+        description="Tag of wells that warn or fail, with {verdict} for which; empty for none.",
+    )
+    tag_images: bool = Field(default=False, description="Tag images that warn or fail, too.")
+    key_values: KeyValuesFor = Field(
+        default="wells",
+        description="What gets the verdict as key-values: none, the plate, its wells too, or all"
+        " images as well.",
+    )
+
+    @field_validator("tag")
+    @classmethod
+    def _tag(cls, text: str) -> str:
+        """Refuse placeholders that would stay in the tag's text."""
+        return check_tag(text.strip())
 
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
@@ -98,6 +116,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         check_scale(survey, card)
     context = {
         "survey": survey.model_dump(mode="json"),
+        "units_per_image": max(Counter(unit.image for unit, _ in pairs).values(), default=1),
         "classes": card.classes,
         "params": params.model_dump(mode="json"),
     }
@@ -172,10 +191,14 @@ def _judge(cells: Table, model: Any, features: NDArray[np.float32]) -> Table:
 
 
 def unit_results(spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:
-    """Give a field's most abnormal cells to the store as ROIs, as soon as they are known."""
+    """Give a field's most abnormal cells to the store as ROIs, as soon as they are known.
+
+    The planes and time points of an image share its budget, as they are shown in one viewer.
+    """
     from omero_hcs.tasks.qc_results import field_rois
 
-    rois = field_rois(spec, unit, part, limit=int(spec.params["rois"]))
+    limit = -(-int(spec.params["rois"]) // int(spec.context.get("units_per_image", 1)))
+    rois = field_rois(spec, unit, part, limit=limit)
     if not rois:
         return None
     return Results(spec.run_id, spec.key, spec.task, unit.target, unit=unit.id, rois=rois)

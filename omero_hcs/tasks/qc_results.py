@@ -12,7 +12,7 @@ import numpy as np
 
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import ObjectRef, Plate, RunSpec, Unit
-from omero_hcs.results import KeyValues, ResultFile, Results, Roi, Table, Tag, UnitResult
+from omero_hcs.results import ResultFile, Results, Roi, Table, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Outcome, Progress, layout_of
 from omero_hcs.tasks.models import load
@@ -24,11 +24,13 @@ from omero_hcs.tasks.outcome import (
     of_target,
     run_file,
 )
+from omero_hcs.tasks.qc_notes import qc_key_values, qc_tags
 from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.verdicts import field_row, well_rows
 
-NAMESPACE = "omero-hcs/qc"
+_OF_A_PLATE = "table, tags and key-values of wells, key-values of the plate, heat-map"
+"""What a run over images that are no plate leaves out."""
 
 
 def field_rois(spec: RunSpec, unit: Unit, part: UnitResult, *, limit: int) -> tuple[Roi, ...]:
@@ -85,12 +87,21 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes),
         "encoder": _encoder_line(fields),
+        "left out": _left_out(store, spec.targets),
         "warnings": list(joined.warnings),
     }
     results = tuple(
         _target_results(store, spec, target, joined, progress) for target in spec.targets
     )
     return Outcome(results, summary)
+
+
+def _left_out(store: PlateStore, targets: Sequence[ObjectRef]) -> str:
+    sets = [repr(layout_of(store, target).name) for target in targets if target.kind == "images"]
+    if not sets:
+        return ""
+    verb = "is" if len(sets) == 1 else "are"
+    return f"{_OF_A_PLATE}: {', '.join(sets)} {verb} no plate"
 
 
 def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict[str, Any]:
@@ -159,15 +170,14 @@ def qc_results(
         Told after every field that is drawn.
     """
     run = json.loads(record.content)
-    wells = tables.get("wells")
     return Results(
         run_id=run["run_id"],
         key=run["key"],
         task=run["task"],
         target=target,
         tables=tables,
-        tags=_tags(target, wells),
-        key_values=_key_values(run, target, tables["cells"], wells),
+        tags=tuple(qc_tags(run, target, tables)),
+        key_values=tuple(qc_key_values(run, target, tables)),
         files=(record, *report_files(store, target, tables, record.content, progress)),
     )
 
@@ -190,31 +200,3 @@ def _wells(plate: Plate, fields: Table, spec: RunSpec) -> Table:
         fail=spec.params["fail"],
     )
     return Table.from_rows(rows)
-
-
-def _tags(target: ObjectRef, wells: Table | None) -> tuple[Tag, ...]:
-    """Tag wells that need a look; a pass needs no tag."""
-    if wells is None:
-        return ()
-    return tuple(
-        Tag("well", f"{target.id}/{row['well']}", f"QC: {row['verdict']}")
-        for row in wells.rows()
-        if row["verdict"] in ("warn", "fail")
-    )
-
-
-def _key_values(
-    run: Mapping[str, Any], target: ObjectRef, cells: Table, wells: Table | None
-) -> tuple[KeyValues, ...]:
-    if target.kind != "plate":
-        return ()
-    abnormal = float((cells["class"] != run["classes"][0]).mean()) if len(cells) else 0.0
-    verdicts = _tally(wells["verdict"]) if wells is not None and len(wells) else {}
-    pairs = (
-        ("run", str(run["run_id"])),
-        ("model", str(run["model"]["name"])),
-        ("cells", str(len(cells))),
-        ("abnormal fraction", f"{abnormal:.4f}"),
-        *((f"wells: {name}", str(count)) for name, count in verdicts.items()),
-    )
-    return (KeyValues("plate", target.id, NAMESPACE, pairs),)
