@@ -17,7 +17,7 @@ ImageArray = NDArray[np.generic]
 """One field, shape (C, Y, X), in the camera's own dtype."""
 
 
-LabelKind = Literal["file", "roi", "tag", "rating", "comment", "key-value"]
+LabelKind = Literal["file", "roi", "tag", "rating", "comment", "key-value", "dataset"]
 
 
 class LabelSource(BaseModel):

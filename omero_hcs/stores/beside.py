@@ -210,7 +210,7 @@ class ResultsFolder:
                 f"put them into {path} or pass a CSV file."
             )
             raise LabelError(msg)
-        return _of_target(read_label_file(path), {"", target.id, self.root.stem}, path)
+        return rows_of_target(read_label_file(path), {"", target.id, self.root.stem}, str(path))
 
     def _part(self, results: Results) -> Path:
         if not _RUN_ID.fullmatch(results.run_id):
@@ -378,13 +378,20 @@ def read_label_file(path: Path) -> Table:
         raise LabelError(msg) from error
 
 
-def _of_target(table: Table, names: set[str], path: Path) -> Table:
+def rows_of_target(table: Table, names: set[str], place: str) -> Table:
+    """Rows of a label table whose plate is one of some names; "" is that of no plate.
+
+    Raises
+    ------
+    LabelError
+        If there are none; the message has the place of the table and the names.
+    """
     ours = np.isin(table["plate"], sorted(names))
     if not ours.any():
         others = ", ".join(sorted({str(name) for name in table["plate"]}))
         wanted = " or ".join(repr(name) for name in sorted(names - {""}))
         msg = (
-            f"The labels in {path} are of other plates ({others}). Set the column 'plate' to "
+            f"The labels in {place} are of other plates ({others}). Set the column 'plate' to "
             f"{wanted}, or leave it empty."
         )
         raise LabelError(msg)
