@@ -22,6 +22,7 @@ Proba = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
 
 LEVELS = (2.5, 97.5)
+DRAWS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ def scores(
     groups: NDArray[Any] | None = None,
     *,
     rng: Generator,
-    draws: int = 1000,
+    draws: int = DRAWS,
 ) -> dict[str, float | int]:
     """Accuracy, F1 and AUC, averaged over classes by their counts, with 95 % intervals.
 
@@ -90,6 +91,45 @@ def scores(
         low, high = np.percentile(usable, LEVELS) if len(usable) else (np.nan, np.nan)
         found |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
+
+
+def field_scores(
+    y_true: Labels, proba: Proba, fields: NDArray[Any], groups: NDArray[Any], *, rng: Generator
+) -> dict[str, float | int]:
+    """Share of labelled fields whose cells are mostly judged as the field was labelled.
+
+    Parameters
+    ----------
+    y_true : array, shape (N,), int
+        Class numbers of the cells, those of their fields.
+    proba : array, shape (N, K)
+        Probabilities.
+    fields : array, shape (N,)
+        The field that each cell is of.
+    groups : array, shape (N,)
+        What is drawn again together, usually the well.
+    rng : Generator
+        Draws the groups.
+
+    Returns
+    -------
+    dict
+        "field_accuracy" with "_low" and "_high" (95 %, percentile bootstrap over groups), and
+        "fields". Of classes that are equally frequent in a field, the one with the higher mean
+        probability is its verdict.
+    """
+    _, first, field = np.unique(fields, return_index=True, return_inverse=True)
+    votes = np.zeros((len(first), proba.shape[1]))
+    np.add.at(votes, (field, proba.argmax(axis=1)), 1.0)
+    mean = np.zeros_like(votes)
+    np.add.at(mean, field, proba / np.bincount(field)[field][:, None])
+    right = ((votes + mean / 2).argmax(axis=1) == y_true[first]).astype(np.float64)
+    _, group = np.unique(groups[first], return_inverse=True)
+    sums, sizes = np.bincount(group, weights=right), np.bincount(group)
+    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
+    low, high = np.percentile(drawn @ sums / (drawn @ sizes), LEVELS)
+    found = {"field_accuracy": right.mean(), "field_accuracy_low": low, "field_accuracy_high": high}
+    return {**{name: float(value) for name, value in found.items()}, "fields": len(first)}
 
 
 def choose_folds(

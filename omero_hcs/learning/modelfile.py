@@ -26,7 +26,7 @@ from omero_hcs.errors import (
 from omero_hcs.imaging.crop import CropScale
 from omero_hcs.learning.heads import HEADS, Head, Tensors
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FORMAT = "omero-hcs model"
 MAX_SCALE_RATIO = 1.5
 _LENGTH_BYTES = 8
@@ -57,14 +57,45 @@ class HeadCard(_Part):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+class Provenance(_Part):
+    """Every label that was looked at, as columns: what, who, when (UTC), in which object.
+
+    `used` says what became of it: "label" (its cell was an example), "field" (cells of its field
+    were), "repeated", "overruled" (another label of the same cell counted) or "unused".
+    """
+
+    label: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+    time: tuple[str, ...] = ()
+    object_id: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
+    left_out: int = 0
+    """Labels that are not listed, because there were too many."""
+
+
 class LabelsCard(_Part):
-    """What the head learnt from: labels a class, and where and by whom they were given."""
+    """What the head learnt from: examples a class, and where and by whom they were given.
+
+    `counts` has all examples; `weak` those of them that have the label of their whole field, and
+    `weak_fields` how many fields that were. `by_user` counts labels, not examples. `conflicts` were
+    settled by `rule`; `first` and `last` are when labels were given. What was not asked for in
+    version 1 is empty.
+    """
 
     counts: dict[str, int]
+    weak: dict[str, int] = Field(default_factory=dict)
+    weak_fields: dict[str, int] = Field(default_factory=dict)
+    kind: str = "file"
     sources: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    by_user: dict[str, dict[str, int]] = Field(default_factory=dict)
     wells: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    conflicts: int = 0
+    rule: str | None = None
     sha256: str | None = None
+    provenance: Provenance = Field(default_factory=Provenance)
 
 
 class PlateCard(_Part):
@@ -77,13 +108,13 @@ class PlateCard(_Part):
 
 
 class ModelCard(_Part):
-    """All that is known about a model, version 1 of the format.
+    """All that is known about a model, version 2 of the format.
 
     `channels` are the names of the stains, in order; `crop_scale` is a `CropScale` as a dict;
     `normalization` is the intensity scale of the training plate; `metrics` are held-out scores.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     name: str
     task: str = "qc"
     created: str

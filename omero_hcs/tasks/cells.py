@@ -122,7 +122,7 @@ class CellFinder:
 
     def crops_at(
         self, unit: Unit, points: NDArray[np.float64]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
         """Crop a field at given points, each moved onto the nucleus it is meant for.
 
         Parameters
@@ -135,6 +135,8 @@ class CellFinder:
         Returns
         -------
         crops : array, shape (N, C, side, side)
+        centers : array, shape (N, 2)
+            Where they were cut.
         alone : array, shape (N,), bool
             Points with no centre within half a crop, cropped where they are.
         """
@@ -147,7 +149,7 @@ class CellFinder:
             distance, nearest = cKDTree(found.centers).query(points)
             alone = distance > self._scale.side_px / 2
             centers[~alone] = found.centers[nearest[~alone]]
-        return crop_cells(stains, centers, size=self._scale.side_px), alone
+        return crop_cells(stains, centers, size=self._scale.side_px), centers, alone
 
     def _read(self, unit: Unit) -> _Pixels:
         started = time.monotonic()

@@ -8,21 +8,35 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder
 from omero_hcs.learning.heads import Head
-from omero_hcs.learning.modelfile import EncoderCard, HeadCard, LabelsCard, ModelCard, PlateCard
+from omero_hcs.learning.modelfile import (
+    EncoderCard,
+    HeadCard,
+    LabelsCard,
+    ModelCard,
+    PlateCard,
+    Provenance,
+)
 from omero_hcs.model import RunSpec
 from omero_hcs.results import Table
-from omero_hcs.tasks.labels import count_by_class
+from omero_hcs.tasks.examples import Examples
+from omero_hcs.tasks.labels import count_by_class, count_by_user
 from omero_hcs.tasks.survey import PlateSurvey
 
 _PACKAGES = ("omero-hcs", "torch", "timm", "numpy", "scikit-learn", "scikit-image")
 
+PROVENANCE_ROWS = 5000
+"""Labels that a card lists one by one: about 300 kB, and more than anyone draws by hand."""
+
 
 def make_card(
     spec: RunSpec,
-    labels: Table,
+    examples: Examples,
     eyes: tuple[Encoder, Embedder],
     head: Head,
     *,
@@ -34,8 +48,8 @@ def make_card(
     ----------
     spec : RunSpec
         The training run.
-    labels : Table
-        The labels that were used.
+    examples : Examples
+        The cells that were learnt from.
     eyes : tuple of Encoder and Embedder
         Whose features the head was trained on.
     head : Head
@@ -66,7 +80,7 @@ def make_card(
         ),
         head=HeadCard(kind=head.kind, config=head.config()),
         precision=embedder.precision,
-        labels=_labels_card(labels, spec.labels_sha256),
+        labels=_labels_card(examples, spec.labels_sha256),
         metrics={name: _finite(value) for name, value in metrics.items()},
         training=PlateCard(
             name=spec.context["plate"],
@@ -77,28 +91,60 @@ def make_card(
     )
 
 
-def _labels_card(labels: Table, sha256: str | None) -> LabelsCard:
+def _labels_card(examples: Examples, sha256: str | None) -> LabelsCard:
+    table, labels = examples.table, examples.labels
+    weak = table.where(table["weak"])
+    times = _distinct(labels["time"].tolist())
     return LabelsCard(
-        counts=count_by_class(labels),
+        counts=count_by_class(table),
+        weak=count_by_class(weak),
+        weak_fields=count_by_class(labels.where(examples.used == "field")),
+        kind=",".join(examples.params.kinds),
         sources=_distinct(labels["source"].tolist()),
         users=_distinct(labels["user"].tolist()),
-        wells=_distinct(labels["well"].tolist()),
+        by_user=count_by_user(labels),
+        wells=_distinct(table["well"].tolist()),
+        first=times[0] if times else None,
+        last=times[-1] if times else None,
+        conflicts=len(examples.conflicts),
+        rule=examples.params.rule,
         sha256=sha256,
+        provenance=_provenance(labels, examples.used),
     )
+
+
+def _provenance(labels: Table, used: NDArray[np.str_]) -> Provenance:
+    """List labels, those that were used first if there are too many."""
+    order = np.argsort(used == "unused", kind="stable")[:PROVENANCE_ROWS]
+    rows = np.sort(order)
+    columns = {
+        name: tuple(map(str, labels[name][rows])) for name in ("label", "user", "time", "object_id")
+    }
+    return Provenance(**columns, used=tuple(used[rows].tolist()), left_out=len(labels) - len(rows))
 
 
 def describe_card(card: ModelCard) -> dict[str, str]:
     """Give the lines that a user wants to see after training."""
     weights = f"{card.encoder.name} ({card.encoder.source}, {card.encoder.sha256[:12]}...)"
+    own = {
+        name: count - card.labels.weak.get(name, 0) for name, count in card.labels.counts.items()
+    }
     lines = {
-        "labels": ", ".join(f"{count} {name}" for name, count in card.labels.counts.items()),
+        "labels": _counted(own),
+        "from whole fields": _counted(card.labels.weak),
         "encoder": weights,
         "head": card.head.kind,
         **{name: interval(card.metrics, name) for name in ("accuracy", "f1", "auc")},
     }
+    if card.labels.weak:
+        lines["fields judged as labelled"] = interval(card.metrics, "field_accuracy")
     if card.encoder.source == "random":
         lines["note"] = "random weights: this proves the path, and says nothing about quality"
     return lines
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def interval(metrics: Mapping[str, Any], name: str) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from omero_hcs.errors import WriteError
+from omero_hcs.errors import InputError, LabelError, WriteError
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
-from omero_hcs.stores.base import PlateStore
+from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
 from omero_hcs.tasks.base import (
-    CellParams,
     Fingerprint,
     Outcome,
     Plan,
@@ -27,23 +25,32 @@ from omero_hcs.tasks.base import (
     Request,
     all_units,
 )
+from omero_hcs.tasks.labels import (
+    ExampleParams,
+    check_counts,
+    class_order,
+    count_by_class,
+    digest_of,
+    find_labels,
+    label_sources,
+    labels_digest,
+    labels_of,
+)
+
+if TYPE_CHECKING:
+    from omero_hcs.tasks.examples import Examples
 
 MODEL_FILE = "model.safetensors"
 FOLDS = 5
 
 
-class Params(CellParams):
+class Params(ExampleParams):
     """Train a model that tells normal from abnormal cells, on a few dozen labels."""
 
     name: str = Field(default="qc", description="Name of the model.")
-    labels: str | None = Field(
-        default=None,
-        description="CSV file with the labels; labels.csv beside the plate by default.",
-    )
     output: str | None = Field(
         default=None, description="File to write the model to; the models folder by default."
     )
-    normal_class: str = Field(default="normal", description="Label of the good cells.")
     encoder: str = Field(
         default="tf_efficientnet_lite0", description="Encoder that turns crops into features."
     )
@@ -61,24 +68,29 @@ class Params(CellParams):
         default="auto",
         description="Number format of the encoder; auto is the installation's setting.",
     )
+    upload: bool = Field(
+        default=False, description="Also attach the model to the plate or dataset in OMERO."
+    )
 
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Other labels are another run."""
-    from omero_hcs.tasks.labels import labels_digest
-
-    return Fingerprint(labels_sha256=labels_digest(store, request.targets, params.labels))
+    digest = labels_digest(store, request.targets, label_sources(params))
+    return Fingerprint(labels_sha256=digest)
 
 
 def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     """Check labels, name and weights, look at the plate; training is one unit."""
     from omero_hcs.learning.weights import find_weights
-    from omero_hcs.tasks.labels import check_labels, class_order, labels_of
+    from omero_hcs.tasks.examples import has_own_planes
+    from omero_hcs.tasks.label_places import check_labels
     from omero_hcs.tasks.models import model_path
     from omero_hcs.tasks.survey import survey_plate
 
-    labels = labels_of(store, request.targets, params.labels)
-    check_labels(store, request.targets, labels)
+    _check_upload(store, params)
+    found = find_labels(store, request.targets, label_sources(params))
+    labels, planes = found.table, has_own_planes(params)
+    check_labels(store, request.targets, labels, refuse=params.refuses, planes=planes)
     classes = class_order(labels, params.normal_class)
     output = Path(params.output) if params.output else model_path(params.name, request.settings)
     find_weights(
@@ -95,6 +107,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         "classes": classes,
         "output": str(output.resolve()),
         "plate": name,
+        "label_warnings": found.warnings(),
     }
     return Plan((Unit(id="train", target=request.targets[0]),), context)
 
@@ -105,12 +118,12 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     for unit in units:
         started = time.monotonic()
         examples = _examples(store, spec, params)
-        content, metrics, warnings = _fit(spec, params, examples)
+        content, metrics, reasons = _fit(spec, params, examples)
         yield UnitResult(
             unit.id,
             "done",
             metrics=metrics,
-            warnings=(*examples.warnings, *warnings),
+            warnings=(*examples.warnings(), *reasons),
             files={MODEL_FILE: content},
             seconds=time.monotonic() - started,
         )
@@ -122,19 +135,32 @@ def unit_results(spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:
 
 
 def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -> Outcome:
-    """Put the model file where it belongs.
+    """Put the model file where it belongs, and into OMERO where that was asked for.
 
     Raises
     ------
     WriteError
         If it cannot be written there.
     """
-    part = parts[0]
-    path = Path(spec.context["output"])
-    scratch = path.with_name(f".{path.name}.{spec.run_id}")
+    part, path = parts[0], Path(spec.context["output"])
+    _write_model(path, part.files[MODEL_FILE], spec.run_id)
+    kept = _upload(store, spec, path) if spec.params["upload"] else ()
+    warnings = (
+        *spec.context["label_warnings"],
+        *spec.context["survey"]["warnings"],
+        *part.warnings,
+    )
+    summary = {"model": path.stem, **part.metrics, "warnings": list(warnings)}
+    if kept:
+        summary["in OMERO"] = ", ".join(f"omero:{model.id}" for model in kept)
+    return Outcome(summary=summary, places=(str(path),))
+
+
+def _write_model(path: Path, content: bytes, run_id: str) -> None:
+    scratch = path.with_name(f".{path.name}.{run_id}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(part.files[MODEL_FILE])
+        scratch.write_bytes(content)
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
@@ -142,75 +168,51 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
             f"The model could not be written to {path}: {error.strerror}. Pass --output elsewhere."
         )
         raise WriteError(msg) from error
-    warnings = (*spec.context["survey"]["warnings"], *part.warnings)
-    summary = {"model": path.stem, **part.metrics, "warnings": list(warnings)}
-    return Outcome(summary=summary, places=(str(path),))
 
 
-@dataclass(frozen=True, eq=False)
-class _Examples:
-    """Labelled crops: normalised pixels, class numbers, and the well each comes from."""
-
-    crops: tuple[NDArray[np.float32], ...]
-    classes: NDArray[np.int64]
-    groups: NDArray[np.str_]
-    labels: Table
-    warnings: tuple[str, ...]
+def _check_upload(store: PlateStore, params: Params) -> None:
+    if params.upload and not isinstance(store, ModelHome):
+        msg = (
+            f"{store.spec.uri} keeps no models: --upload attaches a model to a plate or dataset in "
+            "OMERO. Leave it out; the model is written to a file."
+        )
+        raise InputError(msg)
 
 
-def _examples(store: PlateStore, spec: RunSpec, params: Params) -> _Examples:
-    """Crop every labelled cell, centred as cells to be judged will be."""
-    from omero_hcs.imaging.normalize import normalize
-    from omero_hcs.tasks.cells import finder_of, rows_of_unit
-    from omero_hcs.tasks.labels import labels_of
+def _upload(store: PlateStore, spec: RunSpec, path: Path) -> tuple[KeptModel, ...]:
+    """Attach the model to all that it was trained on; the file is there already if this fails."""
+    from omero_hcs.learning.modelfile import load_model
 
-    labels = labels_of(store, spec.targets, params.labels)
-    finder = finder_of(store, spec, params, annotated=labels)
-    order, crops, far = [], [], 0
-    for unit in _labelled_units(store, spec, params, labels):
-        rows = rows_of_unit(labels, unit)
-        points = np.stack([labels["y"][rows], labels["x"][rows]], axis=1)
-        raw, alone = finder.crops_at(unit, points)
-        far += int(alone.sum())
-        order.append(rows)
-        crops.append(normalize(raw, finder.survey.intensities()))
-    labels = labels.where(np.concatenate(order))
-    numbers = {name: number for number, name in enumerate(spec.context["classes"])}
-    wells = np.where(labels["well"] == "", labels["image"], labels["well"])
-    return _Examples(
-        crops=tuple(crops),
-        classes=np.array([numbers[name] for name in labels["label"].tolist()], dtype=np.int64),
-        groups=wells,
-        labels=labels,
-        warnings=_far_warning(far, len(labels)),
-    )
-
-
-def _labelled_units(
-    store: PlateStore, spec: RunSpec, params: Params, labels: Table
-) -> Iterator[Unit]:
-    from omero_hcs.tasks.cells import rows_of_unit
-
-    for unit, _ in all_units(store, spec.targets, params):
-        if len(rows_of_unit(labels, unit)):
-            yield unit
-
-
-def _far_warning(far: int, total: int) -> tuple[str, ...]:
-    if not far:
+    if not isinstance(store, ModelHome):
         return ()
-    text = (
-        f"{far} of {total} labels have no nucleus within half a crop; they were cropped where they "
-        f"are. Cells without a nucleus are judged only in fields that have next to none."
-    )
-    return (text,)
+    # Who labelled what is in the file; a list of models has no use for thousands of lines of it.
+    card = load_model(path).card.model_dump_json(exclude={"labels": {"provenance"}})
+    name, content = f"{spec.params['name']}{path.suffix}", path.read_bytes()
+    kept = {
+        model.id: model
+        for target in spec.targets
+        for model in [store.keep_model(target, name, content, card=card)]
+    }
+    return tuple(kept.values())
+
+
+def _examples(store: PlateStore, spec: RunSpec, params: Params) -> Examples:
+    """Prepare the labelled cells, after a look that they are still those of the plan."""
+    from omero_hcs.tasks.examples import examples_of
+    from omero_hcs.tasks.survey import PlateSurvey
+
+    labels = labels_of(store, spec.targets, label_sources(params))
+    if digest_of(labels) != spec.labels_sha256:
+        msg = "The labels were changed since this run began. Start it again to train on them."
+        raise LabelError(msg)
+    survey = PlateSurvey.model_validate(spec.context["survey"])
+    return examples_of(store, spec.targets, params, labels, survey)
 
 
 def _fit(
-    spec: RunSpec, params: Params, examples: _Examples
+    spec: RunSpec, params: Params, examples: Examples
 ) -> tuple[bytes, Mapping[str, float | int | str], tuple[str, ...]]:
     """Model file, lines for the user, and warnings."""
-    from omero_hcs.learning.evaluate import choose_folds, cross_validate, scores
     from omero_hcs.learning.heads import make_head
     from omero_hcs.learning.modelfile import save_model
     from omero_hcs.tasks.embedding import embedder_for_training
@@ -218,18 +220,44 @@ def _fit(
 
     channels = len(spec.context["survey"]["channels"])
     encoder, embedder = embedder_for_training(params, channels)
-    streamed = embedder.stream(enumerate(examples.crops))
-    features = np.concatenate([found for _, found in streamed])
-    classes, groups = examples.classes, examples.groups
-    rng = np.random.default_rng(params.seed)
-    folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
-    held_out = cross_validate(
-        lambda: make_head(params.head), features, classes, groups, folds=FOLDS, rng=rng
-    )
-    metrics = scores(classes, held_out, spec.context["classes"], groups=groups, rng=rng)
+    streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
+    table, names = examples.table, spec.context["classes"]
+    check_counts(count_by_class(table) if len(table) else {}, names)
+    numbers = {name: number for number, name in enumerate(names)}
+    classes = np.array([numbers[name] for name in table["label"].tolist()], dtype=np.int64)
+    features = np.concatenate(streamed)
+    metrics, reason = _held_out(params, names, features, classes, table)
     head = make_head(params.head).fit(features, classes, seed=params.seed)
-    card = make_card(spec, examples.labels, (encoder, embedder), head, metrics=metrics)
+    card = make_card(spec, examples, (encoder, embedder), head, metrics=metrics)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_model(path, card, head)
-        return path.read_bytes(), describe_card(card), (folds.reason,) if folds.reason else ()
+        return path.read_bytes(), describe_card(card), (reason,) if reason else ()
+
+
+def _held_out(
+    params: Params,
+    names: Sequence[str],
+    features: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    table: Table,
+) -> tuple[dict[str, float | int], str | None]:
+    """Score cells that have a label of their own, and fields that were labelled as a whole."""
+    from omero_hcs.learning.evaluate import choose_folds, cross_validate, field_scores, scores
+    from omero_hcs.learning.heads import make_head
+
+    groups, weak = table["group"], table["weak"]
+    rng = np.random.default_rng(params.seed)
+    folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
+    proba = cross_validate(
+        lambda: make_head(params.head), features, classes, groups, folds=FOLDS, rng=rng
+    )
+    metrics: dict[str, float | int] = {}
+    own = ~weak
+    if own.any():
+        metrics |= scores(classes[own], proba[own], names, groups=groups[own], rng=rng)
+    if weak.any():
+        metrics |= field_scores(
+            classes[weak], proba[weak], table["unit"][weak], groups=groups[weak], rng=rng
+        )
+    return metrics, folds.reason

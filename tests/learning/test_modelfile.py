@@ -117,8 +117,8 @@ def test_a_file_cut_short_is_told_apart(saved, kept):
 
 def test_a_newer_format_is_refused_by_name(saved):
     path, _ = saved
-    rewrite(path, card={"schema_version": 2, "something": "new"})
-    with pytest.raises(FormatVersionError, match="format 2; this release reads up to 1"):
+    rewrite(path, card={"schema_version": 3, "something": "new"})
+    with pytest.raises(FormatVersionError, match="format 3; this release reads up to 2"):
         load_model(path)
 
 

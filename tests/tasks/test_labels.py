@@ -6,11 +6,11 @@ import pytest
 
 from omero_hcs.errors import InputErrors, LabelError
 from omero_hcs.results import LABEL_COLUMNS, Table
+from omero_hcs.stores.base import LabelSource
+from omero_hcs.tasks.label_places import check_labels
 from omero_hcs.tasks.labels import (
-    check_labels,
     class_order,
     count_by_class,
-    default_labels_file,
     labels_digest,
     labels_of,
 )
@@ -105,7 +105,7 @@ class TestDigest:
         rows = [label(), label("blurred", y=30.5)]
         from_store = self.digest(plate, *rows)
         (tmp_path / "labels.csv").write_text(table(*rows).to_csv())
-        path = str(tmp_path / "labels.csv")
+        path = [LabelSource(path=str(tmp_path / "labels.csv"))]
         assert labels_digest(plate.store, plate.store.refs(), path) == from_store
         assert len(labels_of(plate.store, plate.store.refs(), path)) == 2
 
@@ -118,7 +118,3 @@ class TestDigest:
             labels_digest(plate.store, plate.store.refs(), None)
 
 
-def test_a_label_file_is_known_by_its_whole_path(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert default_labels_file("labels.csv") == str(Path(tmp_path, "labels.csv").resolve())
-    assert default_labels_file(None) is None
