@@ -16,7 +16,6 @@ wrote was changed by a user: a later write and an undo leave it, and say so.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from omero_hcs.errors import InputError, LabelError
+from omero_hcs.errors import LabelError
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import LABEL_COLUMNS, Results, Table, WriteReport, labels_from_csv
 from omero_hcs.stores.base import LabelSource
@@ -35,6 +34,7 @@ from omero_hcs.stores.contents import (
     MANIFEST,
     UNITS,
     Content,
+    check_run_id,
     contents,
     file_digest,
     is_plain,
@@ -47,7 +47,6 @@ from omero_hcs.stores.manifest import Entry, Manifest, count_kinds, new_manifest
 
 _STAGING = ".writing"
 _RUN_STAGED = "run-manifest.json.new"
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def results_root(path: Path) -> Path:
@@ -213,12 +212,7 @@ class ResultsFolder:
         return rows_of_target(read_label_file(path), {"", target.id, self.root.stem}, str(path))
 
     def _part(self, results: Results) -> Path:
-        if not _RUN_ID.fullmatch(results.run_id):
-            msg = (
-                f"{results.run_id!r} is no run id. Run ids are up to 128 letters, digits, '.', '_' "
-                "and '-', such as '20250101T120000-0123abcd'."
-            )
-            raise InputError(msg)
+        check_run_id(results.run_id)
         run = self.root / "runs" / results.run_id
         return run if results.unit is None else run / UNITS / safe_name(results.unit)
 

@@ -27,6 +27,7 @@ FILE_KINDS = ("table", "roi", "tag", "key-values", "file")
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _UNPLAIN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 
@@ -51,6 +52,22 @@ def is_plain(name: str) -> bool:
     """Whether a name is that of a file in a folder on any system, and leads nowhere else."""
     fits = 0 < len(name.encode()) <= 200
     return fits and not _UNPLAIN.search(name) and not name.startswith(".") and name[-1] not in ". "
+
+
+def check_run_id(run_id: str) -> None:
+    """Refuse a run id that could lead elsewhere, or that would not be plain in a name.
+
+    Raises
+    ------
+    InputError
+        With what run ids are made of.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        msg = (
+            f"{run_id!r} is no run id. Run ids are up to 128 letters, digits, '.', '_' "
+            "and '-', such as '20250101T120000-0123abcd'."
+        )
+        raise InputError(msg)
 
 
 def contents(results: Results) -> tuple[Content, ...]:

@@ -14,7 +14,7 @@ import Ice  # isort: skip
 import omero.cmd
 import omero.model
 
-from omero_hcs.errors import HcsError, NotAllowedError, ServerLostError, WriteError
+from omero_hcs.errors import HcsError, NotAllowedError, WriteError
 from omero_hcs.stores.omero.faults import is_forbidden, is_lost, reason
 from omero_hcs.stores.omero.session import ALL_GROUPS, Session, context_of, parameters_of
 
@@ -41,14 +41,12 @@ class Subject:
 
 @contextmanager
 def told(subject: Subject) -> Iterator[None]:
-    """Turn what a server says to a change into errors of ours.
+    """Turn what a server says to a change into errors of ours; `Session.write` tells of lost ones.
 
     Raises
     ------
     NotAllowedError
         If the user may not do it.
-    ServerLostError
-        If the connection was lost half-way.
     WriteError
         If the server refused it for another reason.
     """
@@ -60,12 +58,7 @@ def told(subject: Subject) -> Iterator[None]:
         raise _refused(subject, error.err) from error
     except (Ice.Exception, omero.ClientError) as error:
         if is_lost(error):
-            msg = (
-                f"The connection to {subject.session.server} was lost while {subject.what} was "
-                f"changed ({reason(error)}). What is done is kept and noted there: start the same "
-                "command again to complete it."
-            )
-            raise ServerLostError(msg) from error
+            raise
         if is_forbidden(error):
             raise _forbidden(subject, reason(error)) from error
         raise _not_written(subject, reason(error)) from error

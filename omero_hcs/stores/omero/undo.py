@@ -1,0 +1,127 @@
+"""Undo of a run: exactly what its journal lists goes, and the journal last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from omero_hcs.errors import NotAllowedError
+from omero_hcs.results import WriteReport
+from omero_hcs.stores.omero.changes import Subject, delete, told
+from omero_hcs.stores.omero.journal import Anchors, Journal, Journals
+from omero_hcs.stores.omero.journal_lines import UndoingLine
+from omero_hcs.stores.omero.present import look
+from omero_hcs.stores.omero.record import Made
+from omero_hcs.stores.omero.removal import removable, remove
+from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.tables import restore_bulk_table
+from omero_hcs.stores.omero.unlisted import unlisted
+
+_LOOKED_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True)
+class UndoneReport:
+    """What an undo of one journal removed, by kind, and what it left."""
+
+    counts: Counter[str]
+    kept: tuple[str, ...]
+
+
+def undo_run(
+    session: Session, journals: Journals, run_id: str, found: Sequence[tuple[Journal, Anchors]]
+) -> WriteReport:
+    """Remove what a run made, over all its targets.
+
+    Parameters
+    ----------
+    session : Session
+        Who undoes it.
+    journals : Journals
+        Where journals are.
+    run_id : str
+        The run.
+    found : sequence of (Journal, anchors)
+        Its journals, and what each is attached to.
+
+    Raises
+    ------
+    NotAllowedError
+        If the user may not delete what the run made; nothing has been then.
+    """
+    for journal, _ in found:
+        _check_allowed(session, journal, run_id)
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+    for journal, anchors in found:
+        group = journal.place.group
+        subject = Subject(session, group, f"what run {run_id} made")
+        with told(subject):
+            undone = session.write(
+                lambda _, of=(journal, anchors): _Undo(session, journals, *of).run(), group
+            )
+        counts += undone.counts
+        kept += undone.kept
+    return WriteReport(run_id, dict(counts), (), tuple(dict.fromkeys(kept)))
+
+
+class _Undo:
+    """Undoes one journal."""
+
+    def __init__(
+        self, session: Session, journals: Journals, journal: Journal, anchors: Anchors
+    ) -> None:
+        self._session = session
+        self._journals = journals
+        self._journal = journal
+        self._anchors = anchors
+
+    def run(self) -> UndoneReport:
+        """Remove what is the run's; started again after an interruption, it goes on."""
+        session, place = self._session, self._journal.place
+        seen = [one for part in self._parts() for one in look(session, part)]
+        if seen:
+            with self._journals.pen(self._journal) as pen:
+                pen.write(UndoingLine())
+        gone = removable(seen)
+        remove(session, place.group, place.owner, gone)
+        kept = [one.place for one in seen if one.state == "theirs"]
+        if any(one.type == "FileAnnotation" for one in gone):
+            kept += restore_bulk_table(session, place.group, self._anchors)
+        delete(session, place.group, {"FileAnnotation": [place.annotation]})
+        self._journals.forget()
+        counts = Counter(one.kind for one in gone if one.kind != "link")
+        return UndoneReport(counts, tuple(kept))
+
+    def _parts(self) -> Iterator[list[Made]]:
+        """Everything that the run made, several units at once, each whole."""
+        part: list[Made] = []
+        for unit, state in list(self._journal.units.items()):
+            part += [*state.made(), *state.pending(), *unlisted(self._session, self._journal, unit)]
+            if len(part) >= _LOOKED_AT_ONCE:
+                yield part
+                part = []
+        if part:
+            yield part
+
+
+def _check_allowed(session: Session, journal: Journal, run_id: str) -> None:
+    """Refuse the undo of somebody else's run before it begins, where that may not be."""
+    place = journal.place
+    hql = (
+        "select new map(a.id as id, a as a_details_permissions) from Annotation a where a.id = :id"
+    )
+    rows = session.project(hql, {"id": place.annotation}, group=place.group)
+    if not rows or rows[0][0]["a_details_permissions"]["canDelete"]:
+        return
+    hql = "select e.omeName from Experimenter e where e.id = :id"
+    names = session.project(hql, {"id": place.owner})
+    owner = names[0][0] if names else f"user {place.owner}"
+    what = place_of(session, "annotation", place.annotation)
+    msg = (
+        f"Run {run_id} was written by {owner}, and {session.user} may not remove what belongs to "
+        f"another user ({what}). Ask {owner}, an owner of the group, or an administrator to undo "
+        "it."
+    )
+    raise NotAllowedError(msg)

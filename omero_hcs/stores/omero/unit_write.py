@@ -1,0 +1,273 @@
+"""One write of a unit's results: what is missing is made, what is left over removed.
+
+Each step is in the journal first. What a user changed, took off or deleted is left so, and told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omero_hcs.results import LabelImage, Results, Roi, Table, WriteReport
+from omero_hcs.stores.contents import Content
+from omero_hcs.stores.omero.files import save_files
+from omero_hcs.stores.omero.journal import Journal, Journals, Pen
+from omero_hcs.stores.omero.journal_lines import (
+    IntentLine,
+    MadeLine,
+    RemovedLine,
+    RemovingLine,
+    groups_of,
+)
+from omero_hcs.stores.omero.label_images import save_label_images
+from omero_hcs.stores.omero.notes import (
+    PairsWish,
+    TagWish,
+    link_children,
+    links_there,
+    save_pairs,
+    save_tags,
+    tag_lines,
+    tags_there,
+    wanted_pairs,
+    wanted_tags,
+)
+from omero_hcs.stores.omero.present import LINK, look
+from omero_hcs.stores.omero.record import Made, Seen, WriteContext, place_of
+from omero_hcs.stores.omero.removal import removable, remove
+from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
+from omero_hcs.stores.omero.tables import save_tables
+from omero_hcs.stores.omero.unlisted import unlisted
+
+Slot = tuple[str, str, str]
+"""Kind, name, and for ROIs and tags the mark: there is one thing of each in a unit."""
+
+_BY_MARK = ("roi", "tag")
+
+
+@dataclass
+class Wishes:
+    """What a unit is to have, by its slots; `pick` takes some of it."""
+
+    rois: dict[Slot, tuple[Roi, Any]]
+    tags: dict[Slot, TagWish]
+    pairs: dict[Slot, PairsWish]
+    files: dict[Slot, Content]
+    labels: dict[Slot, list[LabelImage]]
+    tables: dict[Slot, Table] = field(default_factory=dict)
+
+    def slots(self) -> list[Slot]:
+        """All slots, in the order in which they are filled."""
+        parts = (self.rois, self.tags, self.pairs, self.files, self.labels, self.tables)
+        return [slot for part in parts for slot in part]
+
+    def pick(self, slots: Iterable[Slot]) -> Wishes:
+        """Only what is for some slots."""
+        chosen = set(slots)
+
+        def of(part: dict[Slot, Any]) -> dict[Slot, Any]:
+            return {slot: item for slot, item in part.items() if slot in chosen}
+
+        return Wishes(
+            of(self.rois),
+            of(self.tags),
+            of(self.pairs),
+            of(self.files),
+            of(self.labels),
+            of(self.tables),
+        )
+
+
+def wishes_of(context: WriteContext, results: Results, files: Sequence[Content]) -> Wishes:
+    """Sort results by the slots that they are for."""
+    labels: dict[Slot, list[LabelImage]] = defaultdict(list)
+    for label in results.labels:
+        labels["label", f"{label.image}/{label.name}", ""].append(label)
+    return Wishes(
+        rois={("roi", *key): item for key, item in wanted_rois(results.rois).items()},
+        tags={
+            ("tag", wish.text, mark): wish
+            for mark, wish in wanted_tags(context, results.tags).items()
+        },
+        pairs={
+            ("key-values", name, ""): wish
+            for name, wish in wanted_pairs(context, results.key_values).items()
+        },
+        files={(item.kind, item.name, ""): item for item in files},
+        labels=dict(labels),
+        tables={("table", name, ""): table for name, table in results.tables.items()}
+        if results.unit is None
+        else {},
+    )
+
+
+@dataclass
+class _Plan:
+    """What to make, what stays as it is, what goes, and what is told."""
+
+    make: Wishes
+    stay: list[Made]
+    drop: list[Made]
+    told: list[str]
+
+
+class UnitWrite:
+    """Writes one unit.
+
+    Parameters
+    ----------
+    journals : Journals
+        Where journals are.
+    context : WriteContext
+        Where the results go.
+    wishes : Wishes
+        What the unit is to have.
+    """
+
+    def __init__(self, journals: Journals, context: WriteContext, wishes: Wishes) -> None:
+        self._journals = journals
+        self._context = context
+        self._wishes = wishes
+
+    def run(self, results: Results) -> WriteReport:
+        """Write what is missing."""
+        journal = self._journals.start(self._context, results)
+        self._finish_what_was_begun(journal)
+        plan = self._plan(journal.units[self._context.unit].made())
+        made: list[Made] = []
+        if plan.make.slots() or plan.drop:
+            with self._journals.pen(journal) as pen:
+                made = self._make(pen, plan)
+                self._drop(pen, journal, plan.drop)
+        return self._report(plan, made)
+
+    def _finish_what_was_begun(self, journal: Journal) -> None:
+        """Note what a crash left unnoted, and remove what it left to be removed."""
+        context, state = self._context, journal.units[self._context.unit]
+        found = unlisted(context.session, journal, context.unit)
+        pending = state.pending()
+        if not (found or pending or state.open_intents):
+            return
+        with self._journals.pen(journal) as pen:
+            if state.open_intents:
+                pen.write(MadeLine(unit=context.unit, objects=groups_of(found), complete=True))
+            if pending:
+                left = removable(look(context.session, pending))
+                remove(context.session, context.group, journal.place.owner, left)
+                pen.write(RemovedLine(unit=context.unit, objects=groups_of(pending)))
+
+    def _plan(self, before: Sequence[Made]) -> _Plan:
+        seen = look(self._context.session, before)
+        by_slot: dict[Slot, list[Seen]] = defaultdict(list)
+        for one in seen:
+            by_slot[slot_of(one.made)].append(one)
+        make, told = [], [one.place for one in seen if one.state == "theirs"]
+        stay: list[Made] = []
+        for slot in self._wishes.slots():
+            there = by_slot.get(slot, [])
+            if any(one.state == "theirs" for one in there):
+                continue
+            if lost := [one for one in there if one.state in ("gone", "loose")]:
+                told += [f"deleted by a user: {one.place}" for one in lost]
+                continue
+            same = [one.made for one in there if self._is_same(slot, one.made)]
+            if same:
+                stay.append(same[0])
+            else:
+                make.append(slot)
+        tags = [one.made for one in seen if one.made.type == "TagAnnotation"]
+        return _Plan(self._wishes.pick(make), stay, self._drops(seen, [*stay, *tags]), told)
+
+    def _is_same(self, slot: Slot, made: Made) -> bool:
+        pairs = self._wishes.pairs.get(slot)
+        return slot[0] in _BY_MARK or (pairs is not None and pairs.mark == made.mark)
+
+    def _drops(self, seen: Sequence[Seen], stay: Sequence[Made]) -> list[Made]:
+        """Choose what is ours and not wanted; an archive goes or stays as a whole."""
+        kept = {(one.type, one.id) for one in stay}
+        kept |= {(one.made.type, one.made.id) for one in seen if one.state == "theirs"}
+        wanted = set(self._wishes.slots())
+        lost = [one for one in seen if one.state == "loose" and slot_of(one.made) in wanted]
+        kept |= {(one.made.type, one.made.id) for one in lost}
+        return [one for one in removable(seen) if (one.type, one.id) not in kept]
+
+    def _make(self, pen: Pen, plan: _Plan) -> list[Made]:
+        context, wishes = self._context, plan.make
+        new_tags = self._new_tags(wishes.tags.values())
+        if wishes.slots():
+            pen.write(self._intent(wishes, new_tags))
+        made = self._note(pen, save_rois(context, {key[1:]: v for key, v in wishes.rois.items()}))
+        tags, told = save_tags(context, new_tags)
+        made += self._note(pen, tags)
+        plan.told += told
+        made += self._note(pen, save_pairs(context, list(wishes.pairs.values())))
+        made += self._note(pen, save_files(context, list(wishes.files.values())))
+        labels = [label for labels in wishes.labels.values() for label in labels]
+        made += self._note(pen, save_label_images(context, labels))
+        if wishes.tables:
+            tables, told_tables = save_tables(context, {s[1]: t for s, t in wishes.tables.items()})
+            made += self._note(pen, tables)
+            plan.told += told_tables
+        if wishes.slots():
+            pen.write(MadeLine(unit=context.unit, objects=(), complete=True))
+        return made
+
+    def _note(self, pen: Pen, made: Sequence[Made]) -> list[Made]:
+        if made:
+            pen.write(MadeLine(unit=self._context.unit, objects=groups_of(made)))
+        return list(made)
+
+    def _new_tags(self, wishes: Iterable[TagWish]) -> list[TagWish]:
+        """Tags that are not on their objects yet: a link that is there is somebody's."""
+        session, wishes = self._context.session, list(wishes)
+        tags = tags_there(session, self._context.group, (wish.text for wish in wishes))
+        there = links_there(session, wishes, {number: text for number, (text, _) in tags.items()})
+        return [wish for wish in wishes if wish.mark not in there]
+
+    def _intent(self, wishes: Wishes, tags: Sequence[TagWish]) -> IntentLine:
+        counts = Counter(slot[0] for slot in wishes.slots())
+        images = sorted({int(slot[1]) for slot in wishes.rois})
+        return IntentLine(
+            unit=self._context.unit,
+            counts=dict(counts),
+            images=tuple(images),
+            tags=tag_lines(tags),
+        )
+
+    def _drop(self, pen: Pen, journal: Journal, drop: Sequence[Made]) -> None:
+        if not drop:
+            return
+        context = self._context
+        before = journal.units[context.unit].made()
+        links = [one for one in before if one.kind == "link" and one.type.endswith(LINK)]
+        children = link_children(context.session, [(one.type, one.id) for one in links])
+        doomed = {one.id for one in drop if one.type in ("FileAnnotation", "MapAnnotation")}
+        gone = [one for one in links if children.get((one.type, one.id), -1) in doomed | {-1}]
+        objects = groups_of([*drop, *gone])
+        pen.write(RemovingLine(unit=context.unit, objects=objects))
+        remove(context.session, context.group, journal.place.owner, drop)
+        pen.write(RemovedLine(unit=context.unit, objects=objects))
+
+    def _report(self, plan: _Plan, made: Sequence[Made]) -> WriteReport:
+        context = self._context
+        now = [*plan.stay, *made]
+        counts = Counter(one.kind for one in now if one.kind != "link")
+        images = Counter(slot[1] for slot in self._wishes.rois)
+        many = [
+            f"{place_of(context.session, 'image', int(image))} has {count} ROIs of this run: "
+            f"OMERO's viewer lists {SHOWN_AT_ONCE} at a time; lower their number for each field"
+            for image, count in images.items()
+            if count > SHOWN_AT_ONCE
+        ]
+        target = place_of(context.session, *context.anchors[0])
+        files = [one for one in now if one.kind == "file"]
+        places = [f"{place_of(context.session, 'annotation', one.id)} {one.name}" for one in files]
+        kept = tuple(dict.fromkeys([*plan.told, *many]))
+        return WriteReport(context.run_id, dict(counts), (target, *places), kept)
+
+
+def slot_of(made: Made) -> Slot:
+    """Slot that something made is in."""
+    return made.kind, made.name, made.mark if made.kind in _BY_MARK else ""
