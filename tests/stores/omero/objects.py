@@ -24,6 +24,7 @@ class Maker:
     """Makes objects by one connection."""
 
     def __init__(self, conn: BlitzGateway) -> None:
+        self._conn = conn
         self._update, self.enums = conn.getUpdateService(), Enums(conn)
 
     def image(self, name="image", *, channels=("DNA",), **facts):
@@ -33,6 +34,14 @@ class Maker:
 
     def save(self, thing):
         return self._update.saveAndReturnObject(thing).id.val
+
+    def wells(self, plate, *places):
+        """Ids of wells of a plate, by their (row, column)."""
+        by_place = {(well.row, well.column): well.getId() for well in self._children(plate)}
+        return [by_place[place] for place in places]
+
+    def _children(self, plate):
+        return self._conn.getObject("Plate", plate).listChildren()
 
     def plate(self, wells=(), *, runs=(), size=None, name="plate"):
         """A plate of wells: ((row, column), ((image, index of the run or None), ...))."""
