@@ -17,6 +17,7 @@ from omero_hcs.sandbox.services.processes import InteractiveProcessor
 from omero_hcs.sandbox.sessions import now_ms
 
 TABLE_MIMETYPE = "OMERO.tables"
+NODES_KEY = "omero.server.nodedescriptors"
 LONGEST_SECONDS = 180  # that a client may look for a processor
 
 
@@ -57,7 +58,9 @@ class SharedResources(Service):
     # -- tables
 
     def areTablesEnabled(self, current: Any) -> bool:
-        return True
+        # As an administrator says what runs: "master:Blitz-0,Indexer-0,Tables-0"; all, by default.
+        nodes = self.server.config.get(NODES_KEY, "")
+        return not nodes or "Tables-" in nodes
 
     def newTable(self, repository: int, path: str, current: Any) -> Any:
         file = omero.model.OriginalFileI()
@@ -83,6 +86,8 @@ class SharedResources(Service):
         return self._open(row, current)
 
     def _open(self, row: Row, current: Any) -> Any:
+        if not self.areTablesEnabled(current):
+            return None  # OMERO leaves the file of a new table where it is
         with self.reading(current) as caller:
             described = self.one(row, caller)
         # PyTables is imported by whoever asks for the first table.

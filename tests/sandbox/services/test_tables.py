@@ -176,3 +176,25 @@ def test_a_table_that_nobody_initialised_says_so(omero_conn):
     with pytest.raises(omero.ApiUsageException):
         table.getNumberOfRows()
     table.close()
+
+
+@pytest.fixture
+def without_tables(omero_root, omero_server):
+    if not omero_server.is_sandbox:
+        pytest.skip("a real server reads its list of services only when it starts")
+    config = omero_root.c.sf.getConfigService()
+    config.setConfigValue("omero.server.nodedescriptors", "master:Blitz-0,Indexer-0,Processor-0")
+    yield
+    config.setConfigValue("omero.server.nodedescriptors", "")
+
+
+def test_a_server_without_the_service_gives_no_table_and_leaves_its_file(
+    omero_conn, without_tables
+):
+    assert not resources(omero_conn).areTablesEnabled()
+    assert resources(omero_conn).newTable(1, "none.h5") is None
+    hql = "select f from OriginalFile f where f.name = 'none.h5' and f.details.owner.id = :id"
+    owner = omero.sys.ParametersI().addId(omero_conn.getUserId())
+    (file,) = omero_conn.getQueryService().findAllByQuery(hql, owner)
+    assert file.size is None
+    assert resources(omero_conn).openTable(file) is None
