@@ -49,6 +49,9 @@ VERBS: dict[str, Verb] = {
         "Train a quality model on labelled cells.",
         "disk,ml,weights",
     ),
+    "labels": Verb(
+        "omero_hcs.cli.labels:command", "List, check or export what users labelled.", "disk"
+    ),
     "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate.", "all"),
     "report": Verb(
         "omero_hcs.cli.report:command", "Make the report of a quality run again.", "disk,report"

@@ -11,16 +11,17 @@ import click
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from omero_hcs.cli.terminal import progress_bar, show_outcome
+from omero_hcs.cli.terminal import progress_bar, show_dry_run, show_outcome
 from omero_hcs.errors import InputError, InputErrors, ParamsError
-from omero_hcs.tasks.base import TaskParams
+from omero_hcs.tasks.base import CellParams, TaskParams
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=BaseModel)
 
 _METAVARS = {
     "nuclei": "CHANNEL",
     "crop_size": "SIZE",
-    "labels": "FILE",
+    "labels": "SOURCE",
     "output": "FILE",
     "weights": "FILE",
     "weights_sha256": "SHA256",
@@ -48,8 +49,8 @@ def options_of(schema: type[BaseModel]) -> Callable[[F], F]:
 
 def _own_first(schema: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     """Fields of the model itself before those it shares with others: help shows them first."""
-    fields, own = schema.model_fields, schema.__annotations__
-    return sorted(fields.items(), key=lambda item: item[0] not in own)
+    fields, own, shared = schema.model_fields, schema.__annotations__, CellParams.model_fields
+    return sorted(fields.items(), key=lambda item: item[0] in shared and item[0] not in own)
 
 
 def _flags(name: str, field: FieldInfo) -> list[str]:
@@ -96,13 +97,13 @@ def _metavar(name: str, kind: Any) -> str:
     return next((numbers[member] for member in members if member in numbers), word)
 
 
-def params_of(schema: type[TaskParams], given: Mapping[str, Any]) -> TaskParams:
+def params_of(schema: type[M], given: Mapping[str, Any]) -> M:
     """Check what was given on the command line against a parameter model.
 
     Parameters
     ----------
     schema : type
-        The task's `Params`.
+        A pydantic model, such as a task's `Params`.
     given : mapping
         Values by field name; None was not given. Lists are given with commas.
 
@@ -187,11 +188,22 @@ def task_command(name: str, task: str, schema: type[TaskParams]) -> click.Comman
     @click.option(
         "--again", is_flag=True, help="Make a new run, also of a request that was answered."
     )
+    @click.option(
+        "--dry-run",
+        "rehearse",
+        is_flag=True,
+        help="Only tell what would be read and written, how long it takes, and what is in the way.",
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-    def command(plate: str, *, again: bool, as_json: bool, **given: Any) -> int:
+    def command(plate: str, *, again: bool, rehearse: bool, as_json: bool, **given: Any) -> int:
         from omero_hcs.tasks.driver import run_task
+        from omero_hcs.tasks.dry_run import dry_run
 
         params = params_of(schema, given)
+        if rehearse:
+            with progress_bar(quiet=as_json) as progress:
+                told = dry_run(task, plate, params, progress=progress)
+            return show_dry_run(told, as_json=as_json)
         with progress_bar(quiet=as_json) as progress:
             outcome = run_task(task, plate, params, again=again, progress=progress)
         return show_outcome(outcome, as_json=as_json)

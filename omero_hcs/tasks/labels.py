@@ -40,11 +40,12 @@ WORDS: Mapping[str, LabelKind] = {
 }
 """What --labels takes beside a file: the annotations in OMERO that are labels."""
 
-_SHOWN = 10
+_SHOWN, _LETTERS = 10, 40
+"""How many texts a message lists, and how much of each."""
 
 
 class LabelParams(BaseModel):
-    """Which labels are used, and what they are called."""
+    """Which labels are read, and what they are called."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +66,23 @@ class LabelParams(BaseModel):
     label_key: str = Field(
         default="Label", description="Key of the key-value pairs whose values are labels."
     )
+
+    @property
+    def kinds(self) -> tuple[LabelKind, ...]:
+        """What holds the labels."""
+        words = [word.strip().lower() for word in (self.labels or "file").split(",")]
+        known = all(word in WORDS for word in words)
+        return tuple(dict.fromkeys(WORDS[word] for word in words)) if known else ("file",)
+
+    @property
+    def in_file(self) -> bool:
+        """Whether the labels are in a file, which need not say in which plane they are."""
+        return self.kinds == ("file",)
+
+
+class ExampleParams(LabelParams, CellParams):
+    """Which cells are examples, and how they are cropped."""
+
     normal_class: str = Field(default="normal", description="Label of the good cells.")
     conflicts: Literal["auto", "refuse", "latest", "majority", "owner"] = Field(
         default="auto",
@@ -79,18 +97,6 @@ class LabelParams(BaseModel):
     )
 
     @property
-    def kinds(self) -> tuple[LabelKind, ...]:
-        """What holds the labels."""
-        words = [word.strip().lower() for word in (self.labels or "file").split(",")]
-        known = all(word in WORDS for word in words)
-        return tuple(dict.fromkeys(WORDS[word] for word in words)) if known else ("file",)
-
-    @property
-    def in_file(self) -> bool:
-        """Whether the labels are in a file, which need not say in which plane they are."""
-        return self.kinds == ("file",)
-
-    @property
     def rule(self) -> Rule:
         """By what rule conflicts are settled."""
         return "latest" if self.conflicts == "auto" else self.conflicts
@@ -102,10 +108,6 @@ class LabelParams(BaseModel):
         Two places in a file whose cells touch, and are found as one, are settled by the rule.
         """
         return self.conflicts == "refuse" or (self.conflicts == "auto" and self.in_file)
-
-
-class ExampleParams(LabelParams, CellParams):
-    """Which cells are examples, and how they are cropped."""
 
 
 def class_names(classes: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
@@ -258,7 +260,8 @@ def _no_class(source: LabelSource, other: Mapping[str, int]) -> str:
 def _counted(texts: Mapping[str, int]) -> str:
     often = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {len(often) - _SHOWN} more" if len(often) > _SHOWN else ""
-    return ", ".join(f"{text!r} ({count})" for text, count in often[:_SHOWN]) + more
+    shown = [(text if len(text) <= _LETTERS else f"{text[:_LETTERS]}...", n) for text, n in often]
+    return ", ".join(f"{text!r} ({count})" for text, count in shown[:_SHOWN]) + more
 
 
 def labels_of(
