@@ -29,6 +29,9 @@ CROP_NAMESPACE = "omero-hcs/crop"
 OURS = "omero-hcs/"
 """What each namespace of ours begins with."""
 
+TABLE_KIND = "omero-table"
+"""Of an OMERO.table; the same rows are in the run's files, which is what "table" counts."""
+
 BULK_NAMESPACE = "openmicroscopy.org/omero/bulk_annotations"
 USER_PAIRS_NAMESPACE = "openmicroscopy.org/omero/client/mapAnnotation"
 
@@ -43,8 +46,9 @@ class Made:
     Parameters
     ----------
     kind : str
-        What reports count it as: "roi", "tag", "key-values", "table", "file", "label"; "link" for
-        what only joins two objects or serves another, and is not counted.
+        What reports count it as: "roi", "tag", "key-values", "table", "file", "label", `TABLE_KIND`
+        of a table in OMERO's own form; "link" for what only joins two objects or serves another,
+        and is not counted.
     type : str
         OMERO class: "Roi", "MapAnnotation", "FileAnnotation", "ImageAnnotationLink", ...
     id : int

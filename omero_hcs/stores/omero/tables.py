@@ -26,7 +26,7 @@ from omero_hcs.stores.omero.changes import delete, project_all
 from omero_hcs.stores.omero.columns import MOST_COLUMNS, TableColumns, table_columns
 from omero_hcs.stores.omero.faults import is_forbidden, is_lost, reason
 from omero_hcs.stores.omero.files import shown_name
-from omero_hcs.stores.omero.record import TABLE_NAMESPACE, Made, WriteContext
+from omero_hcs.stores.omero.record import TABLE_KIND, TABLE_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session, context_of
 
 _STEMS = {"cells": "omero-hcs-cells", "wells": WELLS_STEM}
@@ -116,7 +116,7 @@ def _save(context: WriteContext, name: str, columns: TableColumns) -> list[Made]
         table.close()
         (links,) = attach_rest(context, [context.anchors], [attached])
         mark = file_marks(session, [attached.annotation])[attached.annotation]
-    return [Made("table", ANNOTATION, attached.annotation, mark, shown), *links]
+    return [Made(TABLE_KIND, ANNOTATION, attached.annotation, mark, name), *links]
 
 
 def _new_table(context: WriteContext, shown: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from omero_hcs.errors import NotAllowedError
 from omero_hcs.results import WriteReport
@@ -12,7 +13,7 @@ from omero_hcs.stores.omero.changes import Subject, delete, told
 from omero_hcs.stores.omero.journal import Anchors, Journal, Journals
 from omero_hcs.stores.omero.journal_lines import UndoingLine
 from omero_hcs.stores.omero.present import look
-from omero_hcs.stores.omero.record import Made
+from omero_hcs.stores.omero.record import Made, place_of
 from omero_hcs.stores.omero.removal import removable, remove
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.tables import restore_bulk_table
@@ -58,9 +59,7 @@ def undo_run(
         group = journal.place.group
         subject = Subject(session, group, f"what run {run_id} made")
         with told(subject):
-            undone = session.write(
-                lambda _, of=(journal, anchors): _Undo(session, journals, *of).run(), group
-            )
+            undone = session.write(_Undo(session, journals, journal, anchors).run, group)
         counts += undone.counts
         kept += undone.kept
     return WriteReport(run_id, dict(counts), (), tuple(dict.fromkeys(kept)))
@@ -77,7 +76,7 @@ class _Undo:
         self._journal = journal
         self._anchors = anchors
 
-    def run(self) -> UndoneReport:
+    def run(self, conn: Any) -> UndoneReport:  # noqa: ARG002  (`Session.write` gives it)
         """Remove what is the run's; started again after an interruption, it goes on."""
         session, place = self._session, self._journal.place
         seen = [one for part in self._parts() for one in look(session, part)]
@@ -87,8 +86,7 @@ class _Undo:
         gone = removable(seen)
         remove(session, place.group, place.owner, gone)
         kept = [one.place for one in seen if one.state == "theirs"]
-        if any(one.type == "FileAnnotation" for one in gone):
-            kept += restore_bulk_table(session, place.group, self._anchors)
+        kept += restore_bulk_table(session, place.group, self._anchors)
         delete(session, place.group, {"FileAnnotation": [place.annotation]})
         self._journals.forget()
         counts = Counter(one.kind for one in gone if one.kind != "link")

@@ -35,7 +35,7 @@ from omero_hcs.stores.omero.notes import (
     wanted_tags,
 )
 from omero_hcs.stores.omero.present import LINK, look
-from omero_hcs.stores.omero.record import Made, Seen, WriteContext, place_of
+from omero_hcs.stores.omero.record import TABLE_KIND, Made, Seen, WriteContext, place_of
 from omero_hcs.stores.omero.removal import removable, remove
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
 from omero_hcs.stores.omero.tables import save_tables
@@ -97,7 +97,7 @@ def wishes_of(context: WriteContext, results: Results, files: Sequence[Content])
         },
         files={(item.kind, item.name, ""): item for item in files},
         labels=dict(labels),
-        tables={("table", name, ""): table for name, table in results.tables.items()}
+        tables={(TABLE_KIND, name, ""): table for name, table in results.tables.items()}
         if results.unit is None
         else {},
     )

@@ -14,6 +14,7 @@ from omero_hcs.stores.omero.present import LINK, LINKED_KINDS
 from omero_hcs.stores.omero.record import (
     FILE_NAMESPACE,
     LABEL_IMAGE_NAMESPACE,
+    TABLE_KIND,
     TABLE_NAMESPACE,
     Made,
     digest,
@@ -23,7 +24,7 @@ from omero_hcs.stores.omero.rois import unlisted_rois
 from omero_hcs.stores.omero.session import Session
 
 _KINDS = MappingProxyType(
-    {FILE_NAMESPACE: "file", TABLE_NAMESPACE: "table", LABEL_IMAGE_NAMESPACE: "label"}
+    {FILE_NAMESPACE: "file", TABLE_NAMESPACE: TABLE_KIND, LABEL_IMAGE_NAMESPACE: "label"}
 )
 
 

@@ -174,9 +174,10 @@ def _check_places(context: WriteContext, results: Results) -> None:
     InputErrors
         With every fault.
     """
-    named = [("image", roi.image) for roi in results.rois]
+    named: list[tuple[str, str]] = [("image", roi.image) for roi in results.rois]
     named += [("image", label.image) for label in results.labels]
-    named += [(note.object_kind, note.object_id) for note in (*results.tags, *results.key_values)]
+    named += [(tag.object_kind, tag.object_id) for tag in results.tags]
+    named += [(note.object_kind, note.object_id) for note in results.key_values]
     target = f"{context.target.kind} {context.target.id}"
     faults = [
         f"Results of {results.task} are about {kind} {number!r}, which {target} does not have."
