@@ -2,7 +2,8 @@
 
 What has no id is new; what has one and is loaded is changed where it differs; what is unloaded is
 only pointed at. Collections that are not loaded, and members missing from one that is, are left
-alone. What a rule forbids ends the transaction, and nothing of the graph is kept.
+alone; but shapes missing from their region are deleted. What a rule forbids ends the transaction,
+and nothing of the graph is kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from omero_hcs.sandbox.objects.world import World
 
 # Filled by the server where the client sends nothing.
 SERVER_FILLS = {("Pixels", "sha1"): "Pending...", ("MapAnnotation", "mapValue"): None}
+# Ordered collections own their members: what is missing from one that was sent is deleted. Of those
+# in OMERO's model, clients change this one.
+OWNED = frozenset({"Shape"})
 
 
 class Merger:
@@ -176,6 +180,21 @@ class Merger:
                 merged = [self._adopt(row, field, one) for one in members if one is not None]
                 if len(merged) > 1 and self._world.members(row, field.name) != merged:
                     self._world.arrange(row, field.name, merged)
+            if field.target in OWNED and row not in self._new:
+                self._remove_missing(row, field, sent)
+
+    def _remove_missing(self, row: Row, field: Field, sent: Any) -> None:
+        """Delete members of an ordered collection that came back without them."""
+        if not getattr(sent, field.loaded_attribute):
+            return
+        kept = {self._rows[id(one)] for one in getattr(sent, field.attribute) if one is not None}
+        for member in self._world.members(row, field.name):
+            if member not in kept:
+                if self._world.referrers(member):
+                    msg = f"{named(member)} cannot be deleted: other objects point at it."
+                    raise validation(msg)
+                self._changed[row] = sent._details
+                self._world.remove(member)
 
     def _adopt(self, row: Row, field: Field, sent: Any) -> Row:
         member = self._merge(sent)

@@ -226,6 +226,35 @@ def test_a_shape_saved_without_its_region_stays_in_it():
     assert shape.values["textValue"] == "changed"
 
 
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_shape_taken_out_of_its_region_is_deleted(left):
+    """So OMERO.iviewer deletes one of several shapes; one that is not loaded stays."""
+    lab = Lab("rwra--")
+    roi = omero.model.RoiI()
+    for _ in range(2):
+        roi.addShape(omero.model.RectangleI())
+    (saved,), copy = merged(lab, roi)
+    for shape in copy.copyShapes()[left:]:
+        copy.removeShape(shape)
+    ids = [shape.id.val for shape in copy.copyShapes()]
+    merged(lab, copy)
+    assert [shape.id for shape in lab.world.members(saved, "shapes")] == ids
+    unloaded = omero.model.RoiI(saved.id)
+    unloaded.unloadShapes()
+    merged(lab, unloaded)
+    assert len(lab.world.members(saved, "shapes")) == left
+
+
+def merged(lab, *sent):
+    """Save objects as the first user: their rows, and the first as it comes back."""
+    with lab.world.transaction():
+        caller = lab.caller(2)
+        caller.event = lab.world.insert("Event")
+        merger = Merger(lab.world, caller)
+        rows = merger.merge_all(sent)
+        return rows, materialise(lab.world, rows, merger.plan(), caller)[0]
+
+
 def test_a_save_outside_a_transaction_is_a_fault_of_ours():
     lab = Lab("rwra--")
     image = omero.model.ImageI()
