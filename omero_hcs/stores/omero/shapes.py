@@ -159,7 +159,8 @@ def written_mark(description: str | None) -> str | None:
 
 def is_untouched(roi: Any) -> bool:
     """Whether a machine region, loaded with its shapes and their transforms, is as we wrote it."""
-    facts = [shape_facts(shape) for shape in roi.copyShapes()]
+    # Where somebody deleted a shape by itself, OMERO gives the others with a hole between them.
+    facts = [shape_facts(shape) for shape in roi.copyShapes() if shape is not None]
     return written_mark(unwrap(roi.description)) == roi_mark(facts)
 
 

@@ -18,7 +18,7 @@ from omero.model import ImageI, MaskI, RoiI
 from omero.rtypes import rdouble, rint, rstring, unwrap
 
 from omero_hcs.errors import LabelError
-from omero_hcs.results import LABEL_COLUMNS
+from omero_hcs.results import LABEL_COLUMNS, Results, Roi
 from omero_hcs.stores.base import LabelSource
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.stores.omero.shapes import mark_line, roi_mark, shape_facts
@@ -168,6 +168,14 @@ class TestDrawn:
         draw(omero_conn, put.images[0], *shapes, one_region=True)
         assert places(labels()) == [("normal", 6, 5, 0, 0), ("abnormal", 6, 5, 1, 0)]
 
+    def test_are_none_once_taken_out_of_their_region(self, put, labels, omero_conn):
+        """So iviewer deletes one of several shapes."""
+        shapes = [point(5, 6, "normal", z=0), point(5, 6, "abnormal", z=1)]
+        (roi,) = draw(omero_conn, put.images[0], *shapes, one_region=True)
+        roi.removeShape(roi.getShape(0))
+        omero_conn.getUpdateService().saveArray([roi], omero_conn.SERVICE_OPTS)
+        assert places(labels()) == [("abnormal", 6, 5, 1, 0)]
+
     def test_on_every_plane_are_in_the_middle_one(self, put, labels, omero_conn):
         draw(omero_conn, put.images[0], point(5, 6, z=None, t=None))
         assert places(labels()) == [("abnormal", 6, 5, 1, 0)]
@@ -275,6 +283,30 @@ class TestOfMachines:
         decode = omero_marshal.get_decoder(f"{SCHEMA}Point").decode
         omero_conn.getUpdateService().saveArray([decode(changed)], omero_conn.SERVICE_OPTS)
         assert places(labels()) == [("normal", 6, 5, 1, 0)]
+
+
+class TestOfRuns:
+    """The regions that a run itself wrote, not ones made alike."""
+
+    @pytest.fixture
+    def _written(self, put, omero_open, omero_user):
+        """Two regions of a run on the first image."""
+        store = omero_open(omero_user, f"plate/{put.plate}")
+        image = str(put.images[0])
+        rois = (
+            Roi(image, "rectangle", ((2.0, 3.0), (9.0, 11.0)), "abnormal", z=1, score=0.97),
+            Roi(image, "polygon", ((2.0, 3.0), (9.0, 11.0), (9.0, 3.0)), "abnormal", score=0.5),
+        )
+        (ref,) = store.refs()
+        store.write(Results("20250101T120000-0000aaaa", "k" * 64, "apply_qc", ref, rois=rois))
+
+    @pytest.mark.usefixtures("_written")
+    def test_are_labels_once_somebody_edited_them(self, put, labels, omero_conn):
+        with pytest.raises(LabelError, match="no labels"):
+            labels()
+        rois = omero_conn.getRoiService().findByImage(put.images[0], None).rois
+        edit(omero_conn, rois[0].id.val, lambda one: setattr(one, "theZ", rint(2)))
+        assert places(labels()) == [("abnormal", 5.5, 7.0, 2, 0)]
 
 
 class TestWords:

@@ -189,6 +189,11 @@ class TestUntouched:
         roi.addShape(drawn("Point", x=1.0, y=2.0, z=2))
         assert not is_untouched(roi)
 
+    def test_is_not_what_has_lost_a_shape(self):
+        roi = self.written(drawn("Point", x=1.0, y=2.0), drawn("Point", x=1.0, y=2.0, z=2))
+        roi.setShape(0, None)
+        assert not is_untouched(roi)
+
     @pytest.mark.parametrize("description", [None, "", "a cell that I like"])
     def test_is_not_what_has_lost_its_mark(self, description):
         roi = self.written(drawn("Point", x=1.0, y=2.0))
