@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import sys
@@ -24,6 +25,7 @@ from omero_hcs.logs import redact
 if TYPE_CHECKING:
     from omero_hcs.tasks.base import Progress
     from omero_hcs.tasks.driver import RunOutcome
+    from omero_hcs.tasks.dry_run import DryRun
 
 DONE, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all done; failed; input that does not fit; done but for some fields; Ctrl-C."""
@@ -110,6 +112,47 @@ def _show_text(outcome: RunOutcome) -> None:
     shown = [place for place in outcome.places if not place.endswith(".json")]
     for place in shown[-8:]:
         echo(f"  {place}")
+    if len(shown) > 8:
+        echo(f"  ... and {len(shown) - 8} more places; --json has them all")
+
+
+def show_dry_run(told: DryRun, *, as_json: bool) -> int:
+    """Print what a run would do; the value is the exit code: 2 where it would not start."""
+    if as_json:
+        echo_json(dataclasses.asdict(told))
+    else:
+        _show_dry_run(told)
+    if told.faults:
+        return BAD_INPUT
+    return PARTIAL if told.failed else DONE
+
+
+def _show_dry_run(told: DryRun) -> None:
+    echo(f"dry run of {told.task}: nothing was written")
+    for item in told.objects:
+        counts = [f"{item[name]} {name}" for name in ("wells", "images") if name in item]
+        echo_pairs({str(item["kind"]): f"{item['name']} ({item['id']}): {', '.join(counts)}"})
+    echo_pairs({"this request": told.state, **told.reads, **told.found})
+    if told.seconds is not None:
+        how = f"estimated by {told.sampled} of {told.reads.get('units')}, without writing"
+        echo_pairs({"time": f"about {_duration(told.seconds)} ({how})"})
+    echo(f"would be written{f', with {told.where}' if told.where else ''}:")
+    echo_pairs(told.writes)
+    for warning in told.warnings:
+        echo(f"  warning: {warning}", error=True)
+    for unit, reason in told.failed:
+        echo(f"  failed: {unit}: {reason}", error=True)
+    if told.faults:
+        echo("The run would not start:", error=True)
+    for fault in told.faults:
+        echo(f"  - {fault}", error=True)
+
+
+def _duration(seconds: float) -> str:
+    """Say how long in few words: an estimate is no better than that."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def echo_pairs(pairs: Mapping[str, Any]) -> None:

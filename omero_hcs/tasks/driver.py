@@ -86,6 +86,23 @@ def open_ledger(settings: Settings) -> Ledger:
     return Ledger(settings.state_dir / "ledger.db")
 
 
+def request_key(
+    name: str, params: TaskParams, store: PlateStore, request: Request, marks: Fingerprint
+) -> str:
+    """Key of a request: the same for the same task, objects, parameters, model and labels."""
+    return run_key(
+        {
+            "task": name,
+            "store": store.spec.uri,
+            "objects": [target.model_dump() for target in request.targets],
+            "params": params.model_dump(mode="json"),
+            "model": marks.model.sha256 if marks.model else None,
+            "labels": marks.labels_sha256,
+            "version": package_version(),
+        }
+    )
+
+
 def run_task(
     name: str,
     where: str | Path | StoreSpec,
@@ -128,9 +145,8 @@ def run_task(
         For whatever makes the run impossible; what was done before is kept and resumed.
     """
     settings = settings or load_settings().values
-    where = where if isinstance(where, StoreSpec) else _absolute(str(where))
     with (
-        contextlib.closing(open_store(where)) as store,
+        contextlib.closing(open_store(absolute(where))) as store,
         contextlib.closing(open_ledger(settings)) as ledger,
     ):
         return _Run(load_task(name), name, params, store, ledger, settings, progress).go(
@@ -138,9 +154,11 @@ def run_task(
         )
 
 
-def _absolute(uri: str) -> str:
+def absolute(where: str | Path | StoreSpec) -> str | StoreSpec:
     """Give a folder by its absolute path, so that the same plate is the same run from anywhere."""
-    return str(Path(uri).resolve()) if Path(uri).exists() else uri
+    if isinstance(where, StoreSpec):
+        return where
+    return str(Path(where).resolve()) if Path(where).exists() else str(where)
 
 
 @dataclass(frozen=True)
@@ -163,7 +181,7 @@ class _Run:
         started = time.monotonic()
         request = Request(self.store.refs(), self.settings, self.progress)
         marks = self.task.fingerprint(self.store, self.params, request)
-        key = self._key(request, marks)
+        key = request_key(self.name, self.params, self.store, request, marks)
         answer = None if again else self._answer(key)
         if answer:
             return answer
@@ -171,19 +189,6 @@ class _Run:
             # Another process may have answered it between the look and the lock.
             answer = None if again else self._answer(key)
             return answer or self._run(key, marks, request, again=again, started=started)
-
-    def _key(self, request: Request, marks: Fingerprint) -> str:
-        return run_key(
-            {
-                "task": self.name,
-                "store": self.store.spec.uri,
-                "objects": [target.model_dump() for target in request.targets],
-                "params": self.params.model_dump(mode="json"),
-                "model": marks.model.sha256 if marks.model else None,
-                "labels": marks.labels_sha256,
-                "version": package_version(),
-            }
-        )
 
     def _answer(self, key: str) -> RunOutcome | None:
         """Answer from the record of a run that is done, while all that it made is there."""

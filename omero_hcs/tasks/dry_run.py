@@ -1,0 +1,230 @@
+"""What a run would read and write, how long it would take, and what stands in its way.
+
+A dry run checks and plans as a run does, then works off a sample of the fields. It writes nothing:
+no results, no parts, no row in the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omero_hcs.errors import DataError, InputError, InputErrors, NotFoundError
+from omero_hcs.jobs.ledger import Ledger
+from omero_hcs.model import ObjectRef, Plate, RunSpec, StoreSpec, Unit
+from omero_hcs.results import UnitResult
+from omero_hcs.settings import Settings, load_settings
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.stores.open import open_store
+from omero_hcs.tasks.base import (
+    Fingerprint,
+    Plan,
+    Progress,
+    Request,
+    Task,
+    TaskParams,
+    layout_of,
+    no_progress,
+)
+from omero_hcs.tasks.driver import absolute, load_task, open_ledger, package_version, request_key
+from omero_hcs.tasks.keeping import is_still_there, write_faults, writes_to_store
+from omero_hcs.tasks.outcome import describe_survey
+from omero_hcs.tasks.would_write import would_write
+
+SAMPLE = 2
+"""Fields that are worked off to tell how long all of them take."""
+
+_WHOLE = frozenset({"train_qc"})
+"""Tasks of one piece, of which no sample can be taken."""
+
+_OF_THE_REQUEST = (InputError, NotFoundError, DataError)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would come to.
+
+    `reads`, `found` and `writes` are in words, for people; `where` is the store that would keep
+    results, empty where none does. `seconds` is an estimate of reading and judging every field on
+    this machine, without writing; None where no sample was taken. `faults` are reasons why the run
+    would not start; `failed` has (unit, reason) of fields of the sample.
+    """
+
+    task: str
+    state: str
+    objects: tuple[Mapping[str, Any], ...] = ()
+    reads: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
+    writes: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    sampled: int = 0
+    seconds: float | None = None
+    faults: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def dry_run(
+    name: str,
+    where: str | Path | StoreSpec,
+    params: TaskParams,
+    *,
+    settings: Settings | None = None,
+    progress: Progress = no_progress,
+) -> DryRun:
+    """Tell what `driver.run_task` would do, without writing anything.
+
+    Parameters
+    ----------
+    name : str
+        A key of `tasks.base.TASKS`.
+    where : str, Path or StoreSpec
+        The plate or image folder.
+    params : TaskParams
+        The task's own `Params`.
+    settings : Settings, optional
+        Those of the installation by default.
+    progress : callable
+        See `tasks.base.Progress`.
+
+    Raises
+    ------
+    InputErrors
+        If the run could not be planned, with the objects that may not be written to.
+    HcsError
+        For whatever else makes the run impossible.
+    """
+    settings = settings or load_settings().values
+    with contextlib.closing(open_store(absolute(where))) as store:
+        request = Request(store.refs(), settings, progress)
+        writes = writes_to_store(name, params)
+        faults = write_faults(store, request.targets) if writes else ()
+        with _with_faults(faults):
+            rehearsal = _Rehearsal(load_task(name), name, params, store, request)
+            return rehearsal.tell(faults)
+
+
+@contextlib.contextmanager
+def _with_faults(faults: Sequence[str]) -> Any:
+    """Tell what a plan failed of together with what may not be written."""
+    try:
+        yield
+    except _OF_THE_REQUEST as error:
+        if not faults:
+            raise
+        raise InputErrors([*faults, str(error)]) from error
+
+
+@dataclass(frozen=True)
+class _Rehearsal:
+    """One request, planned and tried on a sample."""
+
+    task: Task
+    name: str
+    params: TaskParams
+    store: PlateStore
+    request: Request
+
+    def tell(self, faults: tuple[str, ...]) -> DryRun:
+        marks = self.task.fingerprint(self.store, self.params, self.request)
+        plan = self.task.plan(self.store, self.params, self.request)
+        sample = () if self.name in _WHOLE else _spread(plan.units)
+        results, loading = self._try(marks, plan, sample)
+        done = [result.seconds for result in results if result.status == "done"]
+        survey = plan.context.get("survey", {})
+        return DryRun(
+            task=self.name,
+            state=self._state(marks),
+            objects=tuple(_describe(self.store, target) for target in self.request.targets),
+            reads=_reads(plan.units) if self.name not in _WHOLE else {},
+            found=_found(marks, plan, survey),
+            writes=would_write(self.name, self.params, plan, self.store, self.request),
+            where=self.store.spec.uri if writes_to_store(self.name, self.params) else "",
+            sampled=len(results),
+            seconds=loading + sum(done) / len(done) * len(plan.units) if done else None,
+            faults=faults,
+            failed=tuple((r.unit, r.reason or "") for r in results if r.status != "done"),
+            warnings=(*survey.get("warnings", ()), *plan.context.get("label_warnings", ())),
+        )
+
+    def _state(self, marks: Fingerprint) -> str:
+        """Tell what is known of this very request; a ledger that is not there is not made."""
+        settings = self.request.settings
+        if not (settings.state_dir / "ledger.db").is_file():
+            return "new"
+        key = request_key(self.name, self.params, self.store, self.request, marks)
+        with contextlib.closing(open_ledger(settings)) as ledger:
+            return self._known(ledger, key)
+
+    def _known(self, ledger: Ledger, key: str) -> str:
+        record = ledger.find(key)
+        if record is None:
+            return "new"
+        run = record.spec.run_id
+        if record.status == "done":
+            there = is_still_there(self.store, record)
+            return f"answered from the record of run {run}" if there else "new"
+        counts = Counter(unit.status for unit in ledger.units(run))
+        return f"resumes run {run}, of which {counts['done']} of {counts.total()} units are done"
+
+    def _try(
+        self, marks: Fingerprint, plan: Plan, units: Sequence[Unit]
+    ) -> tuple[list[UnitResult], float]:
+        """Results of a sample, and the seconds that went by before its first field."""
+        if not units:
+            return [], 0.0
+        started, results = time.monotonic(), []
+        with tempfile.TemporaryDirectory() as folder:
+            spec = RunSpec(
+                run_id="dry-run",
+                key="",
+                task=self.name,
+                store=self.store.spec,
+                targets=self.request.targets,
+                params=self.params.model_dump(mode="json"),
+                context=dict(plan.context),
+                model=marks.model,
+                labels_sha256=marks.labels_sha256,
+                package_version=package_version(),
+                work_dir=folder,
+            )
+            for result in self.task.work(self.store, spec, units):
+                results.append(result)
+                self.request.progress("trying a sample", len(results), len(units))
+        spent = time.monotonic() - started
+        return results, max(0.0, spent - sum(result.seconds for result in results))
+
+
+def _spread(units: Sequence[Unit]) -> tuple[Unit, ...]:
+    """Take a sample from within, not from the corners, which are often empty."""
+    places = {len(units) * (2 * number + 1) // (2 * SAMPLE) for number in range(SAMPLE)}
+    return tuple(units[place] for place in sorted(places) if place < len(units))
+
+
+def _describe(store: PlateStore, target: ObjectRef) -> dict[str, Any]:
+    layout = layout_of(store, target)
+    told: dict[str, Any] = {"kind": target.kind, "id": target.id, "name": layout.name}
+    if isinstance(layout, Plate):
+        told["wells"] = sum(bool(well.fields) for well in layout.wells)
+    return {**told, "images": sum(1 for _ in layout.sites())}
+
+
+def _reads(units: Sequence[Unit]) -> dict[str, Any]:
+    return {
+        "fields": len({(unit.target.id, unit.image) for unit in units}),
+        "planes": ", ".join(sorted({str(unit.z) for unit in units})[:8]),
+        "time points": len({unit.t for unit in units}),
+        "units": len(units),
+    }
+
+
+def _found(marks: Fingerprint, plan: Plan, survey: Mapping[str, Any]) -> dict[str, Any]:
+    model = {"model": f"{marks.model.name} ({marks.model.sha256[:12]})"} if marks.model else {}
+    classes = {"classes": plan.context["classes"]} if "classes" in plan.context else {}
+    return {**(describe_survey(survey) if survey else {}), **model, **classes}

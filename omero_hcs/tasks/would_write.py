@@ -1,0 +1,101 @@
+"""What a run of each task would write, told in words before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omero_hcs.model import Layout, Plate
+from omero_hcs.stores.base import PlateStore
+from omero_hcs.tasks.base import Plan, Request, TaskParams, layout_of
+
+
+def would_write(
+    task: str, params: TaskParams, plan: Plan, store: PlateStore, request: Request
+) -> dict[str, Any]:
+    """Tell what a run would leave, by kind.
+
+    Parameters
+    ----------
+    task : str
+        A key of `tasks.base.TASKS`.
+    params : TaskParams
+        The task's own `Params`.
+    plan : Plan
+        What it would do.
+    store : PlateStore
+        Where the results go.
+    request : Request
+        The objects.
+    """
+    layouts = [layout_of(store, target) for target in request.targets]
+    return _BY_TASK[task](params.model_dump(mode="json"), plan, layouts)
+
+
+def _of_crops(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
+    each = f"{len(plan.units)}, one a field"
+    return {
+        "tables": f"cells, fields ({_each(layouts)})",
+        "crops": f"tables of pixels: {each}" if params["save_crops"] else "",
+        "label images": f"masks of nuclei: {each}" if params["save_masks"] else "",
+        "files": "run.json",
+    }
+
+
+def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
+    plates = [layout for layout in layouts if isinstance(layout, Plate)]
+    wells = sum(bool(well.fields) for plate in plates for well in plate.wells)
+    images = sum(1 for layout in layouts for _ in layout.sites())
+    budget, wanted = params["rois"], params["key_values"]
+    on_plates = [_count(len(plates), "plate")] * bool(plates)
+    on_wells = [_count(wells, "well")] * bool(plates)
+    on_images = [_count(images, "image")]
+    tagged = on_wells + on_images * params["tag_images"]
+    noted = {
+        "none": [],
+        "plate": on_plates,
+        "wells": on_plates + on_wells,
+        "all": on_plates + on_wells + on_images,
+    }[wanted]
+    return {
+        "ROIs": f"at most {budget} an image, {budget * images} in all" if budget else "",
+        "tags": f"{params['tag']!r} on those of {_and(tagged)} that warn or fail"
+        if params["tag"] and tagged
+        else "",
+        "key-values": f"on {_and(noted)}" if noted else "",
+        "tables": f"cells, fields{', wells' * bool(plates)} ({_each(layouts)})",
+        "files": f"report.html, {'heatmap.png, ' * bool(plates)}run.json",
+        "left out": "" if len(plates) == len(layouts) else _no_plates(layouts),
+    }
+
+
+def _of_training(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
+    names = _and([repr(layout.name) for layout in layouts])
+    return {
+        "model": plan.context["output"],
+        "upload": f"the model, attached to {names}" if params.get("upload") else "",
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _each(layouts: list[Layout]) -> str:
+    return "one of each" if len(layouts) == 1 else f"one of each for each of {len(layouts)} objects"
+
+
+def _no_plates(layouts: list[Layout]) -> str:
+    names = _and([repr(item.name) for item in layouts if not isinstance(item, Plate)])
+    return f"what is about wells, and the heat-map: no plate is {names}"
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if words[1:] else "".join(words)
+
+
+_BY_TASK: Mapping[str, Callable[[Mapping[str, Any], Plan, list[Layout]], dict[str, Any]]] = {
+    "crop_cells": _of_crops,
+    "apply_qc": _of_verdicts,
+    "train_qc": _of_training,
+}
