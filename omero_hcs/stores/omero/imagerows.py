@@ -1,9 +1,15 @@
-"""Images out of the rows of projection queries: sizes, pixel types, units, channels."""
+"""Images out of the rows of projection queries: sizes, pixel types, units, channels.
+
+The images of a plate or set are nearly always alike, and a server answers "three channels, the same
+in all 3,456 images" ten times as fast as it lists them. So it is asked for that first, and for each
+image only where they differ.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,34 +27,38 @@ DTYPES: Mapping[str, str] = {
 }  # fmt: skip
 """Numpy's name of a pixel type of OMERO."""
 
-IMAGE_COLUMNS = (
-    "i.id, i.name, p.id, p.sizeX, p.sizeY, p.sizeZ, p.sizeT, p.sizeC, pt.value, "
+IMAGE_COLUMNS = "i.id, i.name, p.id"
+IMAGE_JOINS = "left outer join i.pixels p"
+"""What gives `IMAGE_COLUMNS`, an `ImageRow`, in a query that has images as `i`."""
+
+_PIXELS = (
+    "p.sizeX, p.sizeY, p.sizeZ, p.sizeT, p.sizeC, pt.value, "
     "p.physicalSizeX.value, p.physicalSizeX.unit, p.physicalSizeY.value, p.physicalSizeY.unit, "
     "p.physicalSizeZ.value, p.physicalSizeZ.unit"
 )
-IMAGE_JOINS = "left outer join i.pixels p left outer join p.pixelsType pt"
-"""What gives `IMAGE_COLUMNS` in a query that has images as `i`."""
-
-_CHANNEL_COLUMNS = (
-    "p.id, index(c), lc.name, lc.emissionWave.value, lc.emissionWave.unit, c.red, c.green, c.blue"
-)
-_CHANNEL_JOINS = "join i.pixels p join p.channels c left outer join c.logicalChannel lc"
+_PIXELS_JOINS = "join i.pixels p join p.pixelsType pt"
+_CHANNELS = "index(c), lc.name, lc.emissionWave.value, lc.emissionWave.unit, c.red, c.green, c.blue"
+_CHANNELS_JOINS = "join i.pixels p join p.channels c left outer join c.logicalChannel lc"
 
 Channels = tuple[Channel, ...]
+Rows = tuple[tuple[Any, ...], ...]
 
 
 class ImageRow(NamedTuple):
-    """One image as `IMAGE_COLUMNS` tell it; all is None where there are no pixels."""
+    """One image as `IMAGE_COLUMNS` tell it."""
 
     id: int
     name: str | None
     pixels: int | None
-    size_x: int | None
-    size_y: int | None
-    size_z: int | None
-    size_t: int | None
-    size_c: int | None
-    type: str | None
+
+
+class _Pixels(NamedTuple):
+    size_x: int
+    size_y: int
+    size_z: int
+    size_t: int
+    size_c: int
+    type: str
     x: float | None
     x_unit: str | None
     y: float | None
@@ -57,55 +67,88 @@ class ImageRow(NamedTuple):
     z_unit: str | None
 
 
-def read_channels(
-    session: Session, images: str, given: Mapping[str, int | Sequence[int]]
-) -> dict[int, Channels]:
-    """Channels of many images, by the ids of their pixels.
+_NO_PIXELS = Image("", "", 0, 0, (), "uint8", 0, 0)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is known of the pixels of many images, by the ids of their pixels."""
+
+    pixels: Mapping[int, Rows]
+    channels: Mapping[int, Rows]
+
+    def image(self, row: ImageRow) -> Image:
+        """Make an image; one without pixels has sizes of 0 and no channels."""
+        found = self.pixels.get(row.pixels) if row.pixels is not None else None
+        alike = _NO_PIXELS
+        if found and row.pixels is not None:
+            alike = _alike(found[0], self.channels.get(row.pixels, ()))
+        return replace(alike, id=str(row.id), name=row.name or f"Image {row.id}")
+
+
+def describe(
+    session: Session,
+    images: str,
+    given: Mapping[str, int | Sequence[int]],
+    pixels: Collection[int],
+) -> Described:
+    """Read sizes, types and channels of many images.
 
     Parameters
     ----------
     session : Session
         Who reads.
     images : str
-        Begin of the query, with the images as `i`, and after ``{joins}`` its end:
-        ``from Image i {joins} where i.id = :id``.
+        The query over the images, as `i`: ``from Image i {joins} where i.id = :id``.
     given : mapping
         The query's parameters.
+    pixels : collection of int
+        Ids of the pixels that it gives.
     """
-    query = f"select {_CHANNEL_COLUMNS} {images.format(joins=_CHANNEL_JOINS)}"
-    rows: dict[int, list[tuple[Any, ...]]] = {}
-    for pixels, *row in session.project(query, given):
-        rows.setdefault(pixels, []).append(tuple(row))
-    # The images of a plate have the same channels, so each kind of them is made once.
-    made: dict[tuple[Any, ...], Channels] = {}
-    found = {}
-    for pixels, several in rows.items():
-        kind = tuple(sorted(several, key=_place))
-        if kind not in made:
-            made[kind] = _channels(kind)
-        found[pixels] = made[kind]
-    return found
+    if not pixels:
+        return Described({}, {})
+
+    def ask(columns: str, joins: str) -> Mapping[int, Rows]:
+        query = images.format(joins=joins)
+        shared = f"select {columns}, count(distinct p.id) {query} group by {columns}"
+        rows = session.project(shared, given)
+        if all(count == len(pixels) for *_, count in rows):
+            return dict.fromkeys(pixels, tuple(sorted(tuple(row[:-1]) for row in rows)))
+        return _by_first(session.project(f"select p.id, {columns} {query}", given))
+
+    return Described(ask(_PIXELS, _PIXELS_JOINS), ask(_CHANNELS, _CHANNELS_JOINS))
 
 
-def image_of(row: ImageRow, channels: Mapping[int, Channels]) -> Image:
-    """Make an image; one without pixels has sizes of 0 and no channels."""
-    known = channels.get(row.pixels, ()) if row.pixels is not None else ()
-    y, x = micrometres(row.y, row.y_unit), micrometres(row.x, row.x_unit)
+def _by_first(rows: Sequence[Sequence[Any]]) -> Mapping[int, Rows]:
+    found: dict[int, set[tuple[Any, ...]]] = {}
+    for number, *row in rows:  # a set: an image may be in several datasets
+        found.setdefault(number, set()).add(tuple(row))
+    return {number: tuple(sorted(several, key=_place)) for number, several in found.items()}
+
+
+def _place(row: tuple[Any, ...]) -> int:
+    return int(row[0] or 0)
+
+
+@lru_cache(maxsize=256)
+def _alike(described: tuple[Any, ...], channels: Rows) -> Image:
+    """Make an image, still without id and name, that all images described alike are."""
+    pixels = _Pixels(*described)
+    y, x = micrometres(pixels.y, pixels.y_unit), micrometres(pixels.x, pixels.x_unit)
     return Image(
-        id=str(row.id),
-        name=row.name or f"Image {row.id}",
-        size_y=row.size_y or 0,
-        size_x=row.size_x or 0,
-        channels=_filled(known, row.size_c or 0),
-        dtype=DTYPES.get(row.type or "", row.type or "uint8"),
-        size_z=row.size_z or 0,
-        size_t=row.size_t or 0,
+        id="",
+        name="",
+        size_y=pixels.size_y,
+        size_x=pixels.size_x,
+        channels=_channels(channels, pixels.size_c),
+        dtype=DTYPES.get(pixels.type, pixels.type),
+        size_z=pixels.size_z,
+        size_t=pixels.size_t,
         pixel_size_um=(y, x) if y and x else None,
-        z_step_um=micrometres(row.z, row.z_unit),
+        z_step_um=micrometres(pixels.z, pixels.z_unit),
     )
 
 
-@lru_cache(maxsize=1024)
 def micrometres(value: float | None, unit: str | None) -> float | None:
     """Convert a length of OMERO, or None where it is none: unknown, not positive, in pixels."""
     if value is None or unit is None or not (math.isfinite(value) and value > 0):
@@ -119,18 +162,16 @@ def micrometres(value: float | None, unit: str | None) -> float | None:
         return None
 
 
-def _place(row: tuple[Any, ...]) -> int:
-    return int(row[0] or 0)
-
-
-def _channels(rows: Sequence[tuple[Any, ...]]) -> Channels:
+def _channels(rows: Rows, size_c: int) -> Channels:
+    """Name the channels of an image, and those of its pixels that nobody described."""
     names: list[str] = []
-    for index, (_, name, wave, unit, *_) in enumerate(rows):
+    colors: list[str | None] = []
+    for index in range(size_c):
+        _, name, wave, unit, *rgb = rows[index] if index < len(rows) else (index, *(None,) * 6)
         names.append(_unique(_label(index, name, wave, unit), names))
-    return tuple(
-        Channel(index, name, _color(row[4:]))
-        for index, (name, row) in enumerate(zip(names, rows, strict=True))
-    )
+        colors.append(_color(rgb))
+    described = zip(names, colors, strict=True)
+    return tuple(Channel(index, name, color) for index, (name, color) in enumerate(described))
 
 
 def _label(index: int, name: str | None, wave: float | None, unit: str | None) -> str:
@@ -152,14 +193,3 @@ def _unique(name: str, taken: Sequence[str]) -> str:
 def _color(rgb: Sequence[int | None]) -> str | None:
     known = [value for value in rgb if value is not None]
     return bytes(known).hex().upper() if len(known) == 3 else None
-
-
-def _filled(channels: Channels, size_c: int) -> Channels:
-    """Name the channels that the pixels have and nobody described."""
-    if len(channels) == size_c:
-        return channels
-    known = channels[:size_c]
-    names = [channel.name for channel in known]
-    for index in range(len(known), size_c):
-        names.append(_unique(f"Channel {index + 1}", names))
-    return (*known, *(Channel(index, names[index]) for index in range(len(known), size_c)))

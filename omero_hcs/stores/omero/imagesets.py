@@ -12,8 +12,7 @@ from omero_hcs.stores.omero.imagerows import (
     IMAGE_COLUMNS,
     IMAGE_JOINS,
     ImageRow,
-    image_of,
-    read_channels,
+    describe,
 )
 from omero_hcs.stores.omero.session import Session
 
@@ -70,8 +69,10 @@ def read_set(session: Session, name: SetName) -> SetRecord | None:
     if not heads:
         return None
     rows = session.project(f"select {IMAGE_COLUMNS} {query.format(joins=IMAGE_JOINS)}", given)
-    channels = read_channels(session, query, given) if rows else {}
-    images = [image_of(row, channels) for row in _first_pixels(ImageRow(*row) for row in rows)]
+    found = _first_pixels(ImageRow(*row) for row in rows)
+    pixels = {row.pixels for row in found if row.pixels is not None}
+    described = describe(session, query, given, pixels)
+    images = [described.image(row) for row in found]
     owners = list(dict.fromkeys(str(owner) for _, _, owner, _ in heads))
     title = heads[0][1] or name.id if len(heads) == 1 else f"{len(heads)} {name.kind}s"
     return SetRecord(

@@ -12,10 +12,9 @@ from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, Acquisition, Field, Plate, Ro
 from omero_hcs.stores.omero.imagerows import (
     IMAGE_COLUMNS,
     IMAGE_JOINS,
-    Channels,
+    Described,
     ImageRow,
-    image_of,
-    read_channels,
+    describe,
 )
 from omero_hcs.stores.omero.session import Session
 
@@ -95,21 +94,21 @@ def read_plate(session: Session, plate_id: int, part: PlatePart = WHOLE) -> Plat
     if not told:
         return None
     name, rows, columns, owner, group = told[0]
-    wells = [
-        well
-        for well in _well_rows(session.project(_FIELDS, given))
-        if part.wells is None or well.id in part.wells
-    ]
-    channels = read_channels(session, _IMAGES, given) if any(w.samples for w in wells) else {}
+    wells = _well_rows(session.project(_FIELDS, given))
+    found = (sample.image.pixels for well in wells for sample in well.samples.values())
+    described = describe(session, _IMAGES, given, {ids for ids in found if ids is not None})
     size = _size(rows, columns, wells)
     runs = [
         Acquisition(str(number), run or f"Run {number}")
         for number, run in session.project(_RUNS, given)
         if part.runs is None or number in part.runs
     ]
-    filled = [(well, _fields(well, part, channels)) for well in wells]
-    if part.images is not None:
-        filled = [(well, fields) for well, fields in filled if fields]
+    filled = [
+        (well, fields)
+        for well in wells
+        if part.wells is None or well.id in part.wells
+        if (fields := _fields(well, part, described)) or part.images is None
+    ]
     plate = Plate(
         id=str(plate_id),
         name=name or f"Plate {plate_id}",
@@ -140,9 +139,7 @@ def _well_rows(rows: Iterable[list[Any]]) -> list[_WellRows]:
     return sorted(wells.values(), key=lambda well: (well.row, well.column, well.id))
 
 
-def _fields(
-    well: _WellRows, part: PlatePart, channels: Mapping[int, Channels]
-) -> tuple[Field, ...]:
+def _fields(well: _WellRows, part: PlatePart, described: Described) -> tuple[Field, ...]:
     """Fields in the order of the well's samples; each acquisition counts its own."""
     counts: Counter[int | None] = Counter()
     fields = []
@@ -154,7 +151,7 @@ def _fields(
         if part.images is not None and sample.image.id not in part.images:
             continue
         run = None if sample.run is None else str(sample.run)
-        fields.append(Field(index, image_of(sample.image, channels), run))
+        fields.append(Field(index, described.image(sample.image), run))
     return tuple(fields)
 
 

@@ -102,6 +102,24 @@ class TestPlate:
             ("3", 1, second.id), ("4", 1, None), ("5", 1, first.id),
         ]  # fmt: skip
 
+    def test_images_that_are_not_alike_are_told_one_by_one(self, make, read):
+        graphs = (
+            make.image("a", channels=("DNA", "GFP")),
+            make.image("b", channels=("DNA",), dtype="float32", pixel_size_um=(0.5, 0.5)),
+            named(ImageI(), "c"),
+            make.image("d", channels=("", "GFP"), size_z=2),
+        )
+        wells = [((0, column), ((graph, None),)) for column, graph in enumerate(graphs)]
+        sites = read(f"plate/{make.plate(wells)}").sites()
+        told = [
+            (image.channel_names, image.dtype, image.size_z, image.pixel_size_um)
+            for image in (site.image for site in sites)
+        ]
+        assert told == [
+            (("DNA", "GFP"), "uint16", 1, None), (("DNA",), "float32", 1, (0.5, 0.5)),
+            ((), "uint8", 0, None), (("Channel 1", "GFP"), "uint16", 2, None),
+        ]  # fmt: skip
+
     def test_names_stay_as_they_are(self, make, read):
         name = "<script>alert(1)</script> 🧫 %s {0}"
         plate = read(f"plate/{make.plate([((0, 0), ((make.image(name), None),))], name=name)}")
