@@ -1,4 +1,4 @@
-"""Where a run of a test writes: a session of a user, and the tiny plate as a target."""
+"""Where a run of a test writes: a session of a user, the tiny plate as a target, a look at it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from omero.rtypes import unwrap
 
 from omero_hcs.model import ObjectRef, well_name
 from omero_hcs.stores.omero.login import Login
 from omero_hcs.stores.omero.record import WriteContext
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.session import Session, parameters_of
 
 RUN = "20250101T120000-0000aaaa"
 
@@ -26,6 +27,19 @@ def session_of(omero_server) -> Iterator[Callable[[Any], Session]]:
             return stack.enter_context(contextlib.closing(Session(login)))
 
         yield open_as
+
+
+@pytest.fixture
+def rows(omero_conn) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask as the plate's owner: ``rows("select r.id from Roi r where r.name = :n", n="...")``."""
+
+    def ask(hql: str, **given: Any) -> list[tuple[Any, ...]]:
+        found = omero_conn.getQueryService().projection(
+            hql, parameters_of(given), {"omero.group": "-1"}
+        )
+        return [tuple(map(unwrap, row)) for row in found]
+
+    return ask
 
 
 @pytest.fixture
