@@ -76,7 +76,10 @@ def rois_said(session: Session, layout: Layout) -> list[Said]:
 
 
 def _said(drawn: _Drawn, place: tuple[float, float], image: Image) -> Said:
-    """Say it of one plane: a shape on every one stands for the middle one, as in runs."""
+    """Say it of one plane: a shape on every one stands for the middle one, as in runs.
+
+    On every plane is what names none; some programs write -1 instead.
+    """
     facts = drawn.facts
     return Said(
         image=image.id,
@@ -86,8 +89,8 @@ def _said(drawn: _Drawn, place: tuple[float, float], image: Image) -> Said:
         object_id=f"Shape:{drawn.id}",
         y=place[0],
         x=place[1],
-        z=image.size_z // 2 if facts.z is None else facts.z,
-        t=facts.t or 0,
+        z=image.size_z // 2 if facts.z is None or facts.z < 0 else facts.z,
+        t=max(0, facts.t or 0),
     )
 
 

@@ -176,8 +176,9 @@ class TestDrawn:
         omero_conn.getUpdateService().saveArray([roi], omero_conn.SERVICE_OPTS)
         assert places(labels()) == [("abnormal", 6, 5, 1, 0)]
 
-    def test_on_every_plane_are_in_the_middle_one(self, put, labels, omero_conn):
-        draw(omero_conn, put.images[0], point(5, 6, z=None, t=None))
+    @pytest.mark.parametrize("every", [None, -1])
+    def test_on_every_plane_are_in_the_middle_one(self, put, labels, omero_conn, every):
+        draw(omero_conn, put.images[0], point(5, 6, z=every, t=every))
         assert places(labels()) == [("abnormal", 6, 5, 1, 0)]
 
     def test_come_in_the_order_of_the_images(self, put, labels, omero_conn):
