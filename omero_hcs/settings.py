@@ -157,7 +157,9 @@ class LoadedSettings:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """(name, value, origin) of each setting; secrets are masked."""
         for name in type(self.values).model_fields:
-            yield name, str(getattr(self.values, name)), self.origins.get(name, "default")
+            value = getattr(self.values, name)
+            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+            yield name, shown, self.origins.get(name, "default")
 
 
 def load_settings(

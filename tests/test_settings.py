@@ -164,6 +164,22 @@ class TestFolders:
             load_settings({"state_dir": "~no-such-user/x"}, environ={})
 
 
+class TestLists:
+    def test_a_file_lists_them_and_a_variable_separates_them_by_commas(self, layers):
+        files, environ = layers
+        files["home"].write_text('omero_role_keys = ["Control", "a, b"]')
+        environ["OMERO_HCS_OMERO_DOSE_KEYS"] = " Dose , c,, "
+        values = load_settings(environ=environ).values
+        assert values.omero_role_keys == ("Control", "a, b")
+        assert values.omero_dose_keys == ("Dose", "c")
+
+    def test_they_are_shown_as_a_variable_takes_them(self, layers):
+        _files, environ = layers
+        environ["OMERO_HCS_OMERO_DOSE_KEYS"] = "Dose, c"
+        rows = load_settings(environ=environ).rows()
+        assert "Dose, c" in [value for name, value, _ in rows if name == "omero_dose_keys"]
+
+
 class TestSecrets:
     @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
     def test_a_file_with_one_that_others_can_read_is_refused_without_telling_it(self, layers, mode):
