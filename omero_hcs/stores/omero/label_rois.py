@@ -99,7 +99,12 @@ def _shapes_of_people(session: Session, images: Sequence[int]) -> Iterator[_Draw
     for ids in batches(images):
         with_text = f"i.id in (:ids) and {_BY_PEOPLE} and s.textValue is not null"
         people = list(_shapes(session, with_text, ids))
-        yield from (drawn for drawn in people if drawn.facts.text)
+        # A machine region that somebody gave another name still has its mark.
+        renamed = [drawn for drawn in people if written_mark(drawn.description)]
+        yield from _edited(renamed)
+        yield from (
+            drawn for drawn in people if drawn.facts.text and not written_mark(drawn.description)
+        )
         # A region of ours and its shapes were saved in one event; what has another was changed.
         changed = session.project(
             "select distinct r.id from Shape s join s.roi r join r.image i where i.id in (:ids) "

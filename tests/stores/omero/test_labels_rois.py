@@ -261,6 +261,15 @@ class TestOfMachines:
         with pytest.raises(LabelError, match="no labels"):
             labels()
 
+    def test_are_none_when_only_the_region_has_another_name(self, put, labels, omero_conn):
+        same, moved = machine(omero_conn, put.images[0], point(5, 6), point(8, 9, "abnormal 0.97"))
+        for number in (same, moved):
+            loaded = region(omero_conn, number)
+            loaded.name = rstring("checked")
+            omero_conn.getUpdateService().saveObject(loaded, omero_conn.SERVICE_OPTS)
+        edit(omero_conn, moved, lambda one: setattr(one, "x", rdouble(7.0)))
+        assert places(labels()) == [("abnormal", 9, 7, 1, 0)]
+
     def test_are_none_when_somebody_deletes_one_or_its_text(self, put, labels, omero_conn):
         gone, mute, _ = machine(omero_conn, put.images[0], point(5, 6), point(8, 9), point(1, 2))
         omero_conn.deleteObjects("Roi", [gone], wait=True)
