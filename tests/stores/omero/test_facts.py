@@ -242,3 +242,20 @@ class TestBulkTable:
         attach(omero_conn, ("Plate", empty_plate.ids.plate), number, BULK)
         assert known()["A01"] == NOTHING
         assert f"file {number} of plate {empty_plate.ids.plate} cannot be read" in caplog.text
+
+    def test_a_table_service_that_is_off_leaves_the_rest_as_it_is(
+        self, empty_plate, omero_conn, omero_root, omero_server, known, caplog
+    ):
+        if not omero_server.is_sandbox:
+            pytest.skip("a real server reads its list of services only when it starts")
+        wells = [empty_plate.well(0, 0), empty_plate.well(0, 1)]
+        columns = [grid.WellColumn("Well", "", wells), texts("Compound", "Taxol", "Taxol")]
+        attach_table(omero_conn, ("Plate", empty_plate.ids.plate), columns)
+        ezomero.post_map_annotation(omero_conn, "Well", wells[0], {"Compound": "A"}, ns="")
+        config = omero_root.c.sf.getConfigService()
+        config.setConfigValue("omero.server.nodedescriptors", "master:Blitz-0,Processor-0")
+        try:
+            assert [facts[0] for facts in known().values()] == ["A", None, None]
+        finally:
+            config.setConfigValue("omero.server.nodedescriptors", "")
+        assert "left out" in caplog.text
