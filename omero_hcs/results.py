@@ -307,9 +307,14 @@ class Results:
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What a write or an undo did: counts by kind, where things are, and what was left alone."""
+    """What a write or an undo did: counts by kind, where things are, and what was left alone.
+
+    `kept` names what a user changed or deleted, which is left so; `notes` are whole sentences about
+    what else is not as was asked for, such as a table that could not be made.
+    """
 
     run_id: str
     counts: Mapping[str, int] = field(default_factory=dict)
     places: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

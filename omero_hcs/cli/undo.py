@@ -23,10 +23,13 @@ def command(where: tuple[str, ...], *, as_json: bool) -> int:
         raise ParamsError(msg)
     report = undo_run(where[-1], where=where[0] if len(where) == 2 else None)
     if as_json:
-        echo_json({"run_id": report.run_id, "removed": report.counts, "kept": report.kept})
+        told = {"removed": report.counts, "kept": report.kept, "notes": report.notes}
+        echo_json({"run_id": report.run_id, **told})
         return 0
     echo(f"run {report.run_id}: undone")
     echo_pairs({"removed": dict(report.counts)})
     for kept in report.kept:
         echo(f"  kept, because it was changed since: {kept}", error=True)
+    for note in report.notes:
+        echo(f"  note: {note}", error=True)
     return 0

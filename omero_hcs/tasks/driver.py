@@ -174,6 +174,8 @@ class _Run:
     progress: Progress
     kept: list[str] = field(default_factory=list)
     """Places that a user changed, and that were therefore not written or removed."""
+    notes: list[str] = field(default_factory=list)
+    """What else the store told of its writing."""
     own_files: list[str] = field(default_factory=list)
     """Files that the task wrote itself, outside the store, where another run may replace them."""
 
@@ -322,12 +324,14 @@ class _Run:
 
     def _keep(self, report: WriteReport) -> None:
         self.kept.extend(place for place in report.kept if place not in self.kept)
+        self.notes.extend(note for note in report.notes if note not in self.notes)
 
     def _with_kept(self, outcome: Outcome) -> Outcome:
-        """Tell the user what was left as it is because somebody had changed it."""
-        if not self.kept:
+        """Tell the user what was left as somebody had changed it, and what the store told."""
+        if not self.kept and not self.notes:
             return outcome
         told = [f"Left as it is, because it was changed by hand: {place}" for place in self.kept]
+        told += self.notes
         warnings = [*outcome.summary.get("warnings", ()), *told]
         return replace(outcome, summary={**outcome.summary, "warnings": warnings})
 

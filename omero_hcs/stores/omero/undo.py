@@ -24,10 +24,11 @@ _LOOKED_AT_ONCE = 5_000
 
 @dataclass(frozen=True)
 class UndoneReport:
-    """What an undo of one journal removed, by kind, and what it left."""
+    """What an undo of one journal removed, by kind, what it left, and what else is to be told."""
 
     counts: Counter[str]
     kept: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def undo_run(
@@ -55,6 +56,7 @@ def undo_run(
         _check_allowed(session, journal, run_id)
     counts: Counter[str] = Counter()
     kept: list[str] = []
+    notes: list[str] = []
     for journal, anchors in found:
         group = journal.place.group
         subject = Subject(session, group, f"what run {run_id} made")
@@ -62,7 +64,10 @@ def undo_run(
             undone = session.write(_Undo(session, journals, journal, anchors).run, group)
         counts += undone.counts
         kept += undone.kept
-    return WriteReport(run_id, dict(counts), (), tuple(dict.fromkeys(kept)))
+        notes += undone.notes
+    return WriteReport(
+        run_id, dict(counts), (), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(notes))
+    )
 
 
 class _Undo:
@@ -86,11 +91,11 @@ class _Undo:
         gone = removable(seen)
         remove(session, place.group, place.owner, gone)
         kept = [one.place for one in seen if one.state == "theirs"]
-        kept += restore_bulk_table(session, place.group, self._anchors)
+        notes = restore_bulk_table(session, place.group, self._anchors)
         delete(session, place.group, {"FileAnnotation": [place.annotation]})
         self._journals.forget()
         counts = Counter(one.kind for one in gone if one.kind != "link")
-        return UndoneReport(counts, tuple(kept))
+        return UndoneReport(counts, tuple(kept), tuple(notes))
 
     def _parts(self) -> Iterator[list[Made]]:
         """Everything that the run made, several units at once, each whole."""

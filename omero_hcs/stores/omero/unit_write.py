@@ -38,7 +38,7 @@ from omero_hcs.stores.omero.present import LINK, look
 from omero_hcs.stores.omero.record import TABLE_KIND, Made, Seen, WriteContext, place_of
 from omero_hcs.stores.omero.removal import removable, remove
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
-from omero_hcs.stores.omero.tables import save_tables
+from omero_hcs.stores.omero.tables import restore_bulk_table, save_tables
 from omero_hcs.stores.omero.unlisted import unlisted
 
 Slot = tuple[str, str, str]
@@ -110,7 +110,8 @@ class _Plan:
     make: Wishes
     stay: list[Made]
     drop: list[Made]
-    told: list[str]
+    kept: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 class UnitWrite:
@@ -163,14 +164,14 @@ class UnitWrite:
         by_slot: dict[Slot, list[Seen]] = defaultdict(list)
         for one in seen:
             by_slot[slot_of(one.made)].append(one)
-        make, told = [], [one.place for one in seen if one.state == "theirs"]
+        make, kept = [], [one.place for one in seen if one.state == "theirs"]
         stay: list[Made] = []
         for slot in self._wishes.slots():
             there = by_slot.get(slot, [])
             if any(one.state == "theirs" for one in there):
                 continue
             if lost := [one for one in there if one.state in ("gone", "loose")]:
-                told += [f"deleted by a user: {one.place}" for one in lost]
+                kept += [f"deleted by a user: {one.place}" for one in lost]
                 continue
             same = [one.made for one in there if self._is_same(slot, one.made)]
             if same:
@@ -178,7 +179,7 @@ class UnitWrite:
             else:
                 make.append(slot)
         tags = [one.made for one in seen if one.made.type == "TagAnnotation"]
-        return _Plan(self._wishes.pick(make), stay, self._drops(seen, [*stay, *tags]), told)
+        return _Plan(self._wishes.pick(make), stay, self._drops(seen, [*stay, *tags]), kept)
 
     def _is_same(self, slot: Slot, made: Made) -> bool:
         pairs = self._wishes.pairs.get(slot)
@@ -201,7 +202,7 @@ class UnitWrite:
         made = self._note(pen, save_rois(context, {key[1:]: v for key, v in wishes.rois.items()}))
         tags, told = save_tags(context, new_tags)
         made += self._note(pen, tags)
-        plan.told += told
+        plan.notes += told
         made += self._note(pen, save_pairs(context, list(wishes.pairs.values())))
         made += self._note(pen, save_files(context, list(wishes.files.values())))
         labels = [label for labels in wishes.labels.values() for label in labels]
@@ -209,7 +210,7 @@ class UnitWrite:
         if wishes.tables:
             tables, told_tables = save_tables(context, {s[1]: t for s, t in wishes.tables.items()})
             made += self._note(pen, tables)
-            plan.told += told_tables
+            plan.notes += told_tables
         if wishes.slots():
             pen.write(MadeLine(unit=context.unit, objects=(), complete=True))
         return made
@@ -248,6 +249,9 @@ class UnitWrite:
         objects = groups_of([*drop, *gone])
         pen.write(RemovingLine(unit=context.unit, objects=objects))
         remove(context.session, context.group, journal.place.owner, drop)
+        if any(one.kind == TABLE_KIND for one in drop):
+            # Results without wells leave the table of the write before shown for them.
+            restore_bulk_table(context.session, context.group, context.anchors)
         pen.write(RemovedLine(unit=context.unit, objects=objects))
 
     def _report(self, plan: _Plan, made: Sequence[Made]) -> WriteReport:
@@ -264,8 +268,13 @@ class UnitWrite:
         target = place_of(context.session, *context.anchors[0])
         files = [one for one in now if one.kind == "file"]
         places = [f"{place_of(context.session, 'annotation', one.id)} {one.name}" for one in files]
-        kept = tuple(dict.fromkeys([*plan.told, *many]))
-        return WriteReport(context.run_id, dict(counts), (target, *places), kept)
+        return WriteReport(
+            context.run_id,
+            dict(counts),
+            (target, *places),
+            tuple(dict.fromkeys(plan.kept)),
+            tuple(dict.fromkeys([*plan.notes, *many])),
+        )
 
 
 def slot_of(made: Made) -> Slot:
