@@ -82,9 +82,10 @@ def open_client(
 
 def gateway_of(client: Any, group: int) -> Any:
     """Wrap a client that has a session; the gateway's calls are in the context of a group."""
-    logger = logging.getLogger("omero.gateway")
-    if not any(isinstance(known, _RaisedAnyway) for known in logger.filters):
-        logger.addFilter(_RaisedAnyway())
+    for name, kind in (("omero.gateway", _RaisedAnyway), ("omero.gateway.utils", _NamesKeys)):
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, kind) for known in logger.filters):
+            logger.addFilter(kind())
     conn = BlitzGateway(client_obj=client)
     # The session's key goes along by itself; from here it would get into the gateway's log.
     conn.SERVICE_OPTS.pop(omero.constants.SESSIONUUID, None)
@@ -117,6 +118,14 @@ class _RaisedAnyway(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let everything else pass."""
         return record.msg != _FAILED_CALL
+
+
+class _NamesKeys(logging.Filter):
+    """Keep out of the log what names the key of a session: each option of a call, at DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let warnings pass."""
+        return record.levelno > logging.DEBUG
 
 
 def _explain(login: Login, error: Exception) -> LoginError | None:

@@ -30,18 +30,15 @@ _NO_SESSION = ("No session available", "No Ice.Communicator active")
 
 def is_lost(error: BaseException) -> bool:
     """Whether an exception says that the connection or its session is gone."""
-    if isinstance(error, _LOST):
+    # Ice's own name for a connection that was cut while its encryption was agreed on; the
+    # classes below this one are about messages that cannot be read.
+    if isinstance(error, _LOST) or type(error) is Ice.ProtocolException:
         return True
     if isinstance(error, Ice.UnknownException):
         return any(word in error.unknown for word in _LOST_INSIDE)
     if isinstance(error, omero.ClientError):
         return any(word in str(error) for word in _NO_SESSION)
     return False
-
-
-def is_stale_service(error: BaseException) -> bool:
-    """Whether the lost thing may be one service of a session that is alive."""
-    return isinstance(error, Ice.ObjectNotExistException)
 
 
 def is_forbidden(error: BaseException) -> bool:
@@ -72,6 +69,7 @@ def reason(error: BaseException) -> str:
 
 _WORDS: dict[type, str] = {
     Ice.ConnectionLostException: "the connection was cut",
+    Ice.ProtocolException: "no encrypted connection came about",
     Ice.ConnectionRefusedException: "nothing listens there",
     Ice.ConnectFailedException: "the machine is not reached",
     Ice.ConnectTimeoutException: "it did not answer in time",

@@ -31,28 +31,25 @@ def keep_alive(session: Session, closed: threading.Event) -> None:
     holds it for longer than the server's time-out, the session ends, and the next `read` logs in
     anew (which a session that was joined by its key cannot).
     """
-    known = weakref.ref(session)
+    wait = _ask(session.client) or EVERY_SECONDS
     threading.Thread(
-        target=_run, args=(known, closed), name="omero-keep-alive", daemon=True
+        target=_run, args=(weakref.ref(session), closed, wait), name="omero-keep-alive", daemon=True
     ).start()
 
 
-def _run(known: weakref.ref[Session], closed: threading.Event) -> None:
-    wait = 0.0
+def _run(known: weakref.ref[Session], closed: threading.Event, wait: float) -> None:
     while not closed.wait(wait):
         session = known()
         if session is None:
             return
-        wait = _ask(session.client) or wait or EVERY_SECONDS
+        wait = _ask(session.client) or wait
         del session  # or it would never be forgotten
 
 
 def _ask(client: Any) -> float | None:
     """Ask for the session, which starts its idle time anew; return when to ask again."""
     try:
-        factory = client.getSession()
-        row = factory.getSessionService().getSession(client.getSessionId())
-        factory.keepAlive(None)
+        row = client.getSession().getSessionService().getSession(client.getSessionId())
     except Exception as error:  # noqa: BLE001  (the next call finds it out, and reconnects)
         LOG.debug("the session gave no sign of life: %s", reason(error))
         return None

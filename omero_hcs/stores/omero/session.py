@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from omero.rtypes import unwrap
@@ -21,16 +21,14 @@ T = TypeVar("T")
 ALL_GROUPS = -1
 """Group context of reads: every group of the user. Writes name the group of their object."""
 
-_CLOSED = "this end has closed it"
-
 
 @dataclass(frozen=True, eq=False)
 class _Link:
     """One connection, as long as it lasts."""
 
-    client: Any
-    conn: Any
-    query: Any
+    client: Any = field(repr=False)  # the names of its services begin with the session's key
+    conn: Any = field(repr=False)
+    query: Any = field(repr=False)
     user: str
     user_id: int
     is_ours: bool = True
@@ -259,7 +257,8 @@ class Session:
         """Reconnect, unless another thread did meanwhile."""
         with self._reconnecting:
             if self._closed.is_set():
-                raise self._lost(_CLOSED) from cause
+                msg = f"This connection to OMERO at {self.server} was closed. Open the store again."
+                raise ServerLostError(msg) from cause
             if self._link is not old:
                 return self._link
             try:
