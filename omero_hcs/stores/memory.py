@@ -174,16 +174,22 @@ class MemoryStore:
         return choose_label_image(found, image, name)
 
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
-        """Labels given to `create`, or those of a CSV file; see `PlateStore.labels`."""
+        """Labels given to `create`, or those of a CSV file; see `PlateStore.labels`.
+
+        Of another kind than "file" are those whose `source` is that kind.
+        """
         if source.path is not None:
             return read_label_file(Path(source.path))
-        if self._memory.labels is None or not len(self._memory.labels):
+        found = self._memory.labels
+        if found is not None and len(found) and source.kind != "file":
+            found = found.where(found["source"] == source.kind)
+        if found is None or not len(found):
             msg = (
                 f"{self.spec.uri} has no labels of {target.kind} {target.id}. Pass a table with "
                 f"the columns {', '.join(LABEL_COLUMNS)}."
             )
             raise LabelError(msg)
-        return self._memory.labels
+        return found
 
     def write_faults(self, target: ObjectRef) -> tuple[str, ...]:  # noqa: ARG002  (one place for all)
         """Nothing: memory takes all."""

@@ -222,7 +222,7 @@ def _fit(
     encoder, embedder = embedder_for_training(params, channels)
     streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
     table, names = examples.table, spec.context["classes"]
-    check_counts(count_by_class(table) if len(table) else {}, names)
+    _check_enough(examples, names)
     numbers = {name: number for number, name in enumerate(names)}
     classes = np.array([numbers[name] for name in table["label"].tolist()], dtype=np.int64)
     features = np.concatenate(streamed)
@@ -233,6 +233,15 @@ def _fit(
         path = Path(folder) / MODEL_FILE
         save_model(path, card, head)
         return path.read_bytes(), describe_card(card), (reason,) if reason else ()
+
+
+def _check_enough(examples: Examples, classes: Sequence[str]) -> None:
+    """Check the classes again, now that conflicts are settled and fields have been looked into."""
+    table = examples.table
+    try:
+        check_counts(count_by_class(table) if len(table) else {}, classes)
+    except LabelError as error:
+        raise LabelError("\n".join([str(error), *examples.warnings()])) from None
 
 
 def _held_out(

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from omero_hcs.errors import InputError, LabelError
-from omero_hcs.learning.evaluate import choose_folds, cross_validate, scores
+from omero_hcs.learning.evaluate import choose_folds, cross_validate, field_scores, scores
 from omero_hcs.learning.heads import make_head
 
 CLASSES = ("normal", "blur", "debris")
@@ -120,3 +120,20 @@ def test_the_same_generator_gives_the_same_probabilities(judged):
     )
     assert np.array_equal(first, second)
     assert np.allclose(first.sum(axis=1), 1, atol=1e-5)
+
+
+class TestFields:
+    def test_the_verdict_of_a_field_is_that_of_most_of_its_cells(self):
+        proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9], [0.7, 0.3]])
+        fields = np.array(["a", "a", "a", "b", "b", "c"])
+        found = field_scores(
+            np.array([0, 0, 0, 1, 1, 1]), proba, fields, fields, rng=np.random.default_rng(0)
+        )
+        assert found["fields"] == 3
+        assert found["field_accuracy"] == pytest.approx(2 / 3)
+        assert found["field_accuracy_low"] <= 2 / 3 <= found["field_accuracy_high"]
+
+    def test_a_tie_goes_to_the_class_that_is_more_probable(self):
+        proba = np.array([[0.51, 0.49], [0.1, 0.9]])
+        args = np.array([1, 1]), proba, np.array(["a", "a"]), np.array(["w", "w"])
+        assert field_scores(*args, rng=np.random.default_rng(0))["field_accuracy"] == 1.0

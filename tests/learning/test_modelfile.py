@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,11 +23,13 @@ from omero_hcs.learning.modelfile import (
     LabelsCard,
     ModelCard,
     PlateCard,
+    Provenance,
     fit_problems,
     load_model,
     save_model,
 )
 
+SAMPLES = Path(__file__).parent / "samples"
 SCALE = CropScale(side_px=45, side_um=None, side_nuclei=3.0)
 
 
@@ -186,3 +189,16 @@ def test_what_does_not_fit_is_said_all_at_once(head):
     assert "3 nuclear diameters" in scale
     assert "abababababab" in encoder
     assert "cdcdcdcdcdcd" in encoder
+
+
+def test_a_model_of_version_1_is_read_and_judges_as_it_did():
+    model = load_model(SAMPLES / "model-1.safetensors")
+    assert model.card.schema_version == 1
+    assert model.card.labels.counts == {"normal": 6, "blur": 6}
+    assert model.card.labels.users == ("ann",)
+    assert (model.card.labels.weak, model.card.labels.provenance) == ({}, Provenance())
+    features = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
+    same = make_head("linear").fit(features, np.tile([0, 1], 6))
+    np.testing.assert_allclose(
+        model.head.predict_proba(features), same.predict_proba(features), atol=1e-5
+    )
