@@ -91,13 +91,13 @@ def _settle(session: Session, group: int, plate: int) -> list[str]:
     wanted = max(tables, key=lambda note: note.id) if tables and not others else None
     stay = [note for note in shown if wanted is not None and note.file == wanted.file][:1]
     said = [_in_the_way(plate, note) for note in others[:1] if tables]
-    # Those of earlier runs go first: two at once would be worse than none after a crash.
     try:
+        # Those of earlier runs go first: two at once would be worse than none after a crash.
         _take_away(session, group, [note for note in shown if note not in stay])
+        if wanted is not None and not stay:
+            _show(session, group, plate, wanted)
     except NotAllowedError as error:
-        return [*said, _not_ours(plate, shown[0], error)]
-    if wanted is not None and not stay:
-        _show(session, group, plate, wanted)
+        said.append(f"Plate {plate} does not show the well table of its latest run: {error}")
     return said
 
 
@@ -109,24 +109,17 @@ def _in_the_way(plate: int, note: _Note) -> str:
     )
 
 
-def _not_ours(plate: int, note: _Note, error: Exception) -> str:
-    return (
-        f"Plate {plate} shows the well table of run {note.run_id} of {note.owner}, which stays: "
-        f"{error}"
-    )
-
-
 def _take_away(session: Session, group: int, notes: Sequence[_Note]) -> None:
     """Delete annotations; a file goes with its last one, and a run's own keeps it."""
     if notes:
-        with told(Subject(session, group, f"table {notes[0].name}")):
+        with told(Subject(session, group, f"the table shown, {notes[0].name},")):
             delete(session, group, {ANNOTATION: [note.id for note in notes]})
 
 
 def _show(session: Session, group: int, plate: int, note: _Note) -> None:
     file = OriginalFileI(note.file, False)  # noqa: FBT003  (OMERO's own: not loaded)
     annotation = file_annotation(file, BULK_NAMESPACE, f"{_LABEL}{note.run_id}")
-    with told(Subject(session, group, f"table {note.name}")):
+    with told(Subject(session, group, f"plate {plate}")):
         save(session, group, [link_to("Plate", plate, annotation)])
 
 

@@ -35,8 +35,8 @@ class TableColumn:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that one row of it takes on the wire, about."""
-        return max(8, self.values.itemsize * int(np.prod(self.values.shape[1:])))
+        """Bytes that one row of it takes on the wire, at most."""
+        return 8 * int(getattr(self.make([]), "size", 1))
 
 
 @dataclass(frozen=True)

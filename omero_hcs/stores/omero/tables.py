@@ -109,8 +109,9 @@ def _save(context: WriteContext, name: str, columns: TableColumns) -> list[Made]
             for part in columns.parts():
                 table.addData(part)
     except BaseException:
-        with suppress(Ice.Exception):
+        with suppress(Exception):  # as far as the server is there
             table.close()
+            _remove_unattached(context, shown)
         raise
     with removed_on_failure(session, context.group, [attached.annotation]):
         table.close()

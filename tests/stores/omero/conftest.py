@@ -43,15 +43,25 @@ def rows(omero_conn) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 @pytest.fixture
-def context(session_of, omero_tiny) -> WriteContext:
+def make_context() -> Callable[[Any, Session], WriteContext]:
+    """Name a plate as the target of a run's finishing step: ``make_context(imported, session)``."""
+
+    def make(imported: Any, session: Session) -> WriteContext:
+        ids = imported.ids
+        return WriteContext(
+            session,
+            imported.owner.groups[0].id,
+            ObjectRef(kind="plate", id=str(ids.plate)),
+            (("Plate", ids.plate),),
+            {well_name(*place): number for place, number in ids.wells.items()},
+            frozenset(ids.images),
+            RUN,
+        )
+
+    return make
+
+
+@pytest.fixture
+def context(make_context, session_of, omero_tiny) -> WriteContext:
     """The finishing step of a run over the tiny plate, written by its owner."""
-    ids = omero_tiny.ids
-    return WriteContext(
-        session_of(omero_tiny.owner),
-        omero_tiny.owner.groups[0].id,
-        ObjectRef(kind="plate", id=str(ids.plate)),
-        (("Plate", ids.plate),),
-        {well_name(*place): number for place, number in ids.wells.items()},
-        frozenset(ids.images),
-        RUN,
-    )
+    return make_context(omero_tiny, session_of(omero_tiny.owner))

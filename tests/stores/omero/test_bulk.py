@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import ezomero
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from omero import grid
 from omero.gateway import FileAnnotationWrapper, OriginalFileWrapper
 
-from omero_hcs.results import Table
+from omero_hcs.results import Results, Table
 from omero_hcs.stores.omero.changes import delete
 from omero_hcs.stores.omero.record import BULK_NAMESPACE, TABLE_NAMESPACE
 from omero_hcs.stores.omero.tables import restore_bulk_table, save_tables
@@ -84,10 +85,12 @@ class TestRuns:
         assert notes(context, BULK_NAMESPACE) != [made[0].id]
 
     def test_the_latest_run_takes_the_place_of_the_one_before(self, context):
-        write(context, FIRST, "pass")
-        write(context, SECOND, "fail")
+        first, _ = write(context, FIRST, "pass")
+        second, _ = write(context, SECOND, "fail")
         assert verdicts(context) == {"fail"}
-        assert len(notes(context, TABLE_NAMESPACE)) == 2
+        assert notes(context, TABLE_NAMESPACE) == [first[0].id, second[0].id]
+        earlier = ezomero.get_table(context.session.conn, first[0].id)
+        assert set(earlier["verdict"]) == {"pass"}
 
     def test_a_run_that_writes_again_shows_its_new_table(self, context):
         first, _ = write(context, FIRST, "pass")
@@ -135,6 +138,18 @@ class TestRuns:
         assert len(shown(context)) == 2
         restore_bulk_table(context.session, context.group, context.anchors)
         assert verdicts(context) == {"fail"}
+
+    def test_a_run_written_again_without_wells_shows_none(self, context, omero_tiny, omero_open):
+        store = omero_open(omero_tiny.owner, f"plate/{context.target.id}")
+        (target,) = store.refs()
+        results = Results(FIRST, "k" * 64, "apply_qc", target, tables={"wells": wells()})
+        before = files(context)
+        store.write(results)
+        assert verdicts(context) == {"pass"}
+        store.write(replace(results, tables={}))
+        assert shown(context) == []
+        store.undo(FIRST)
+        assert files(context) == before
 
     def test_other_plates_have_their_own(self, context, omero_import, tiny_plate, omero_tiny):
         other = omero_import(omero_tiny.owner, tiny_plate).ids
@@ -220,6 +235,22 @@ class TestOtherPeople:
         theirs = replace(context, session=session_of(omero_second_user))
         write(theirs, FIRST, "pass")
         made, (said,) = write(context, SECOND, "fail")
-        assert "stays" in said
+        assert "does not let" in said
         assert undo(context, made) == ()
         assert verdicts(context) == {"pass"}
+
+    def test_an_undo_by_one_who_may_not_attach_is_no_failure(
+        self, session_of, omero_server, omero_make_group, omero_make_user, omero_import,
+        tiny_plate, make_context,
+    ):  # fmt: skip
+        """In a private group an administrator may delete, and attach nothing."""
+        owner = omero_make_user(omero_make_group("private"))
+        mine = make_context(omero_import(owner, tiny_plate), session_of(owner))
+        root = SimpleNamespace(name=omero_server.user, password=omero_server.password)
+        write(mine, FIRST, "pass")
+        made, _ = write(mine, SECOND, "fail")
+        (said,) = undo(replace(mine, session=session_of(root)), made)
+        assert "does not show the well table" in said
+        assert shown(mine) == []
+        assert restore_bulk_table(mine.session, mine.group, mine.anchors) == ()
+        assert verdicts(mine) == {"pass"}
