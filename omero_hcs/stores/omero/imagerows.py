@@ -32,12 +32,12 @@ IMAGE_JOINS = "left outer join i.pixels p"
 """What gives `IMAGE_COLUMNS`, an `ImageRow`, in a query that has images as `i`."""
 
 _PIXELS = (
-    "p.sizeX, p.sizeY, p.sizeZ, p.sizeT, p.sizeC, pt.value, "
+    "p.sizeX, p.sizeY, p.sizeZ, p.sizeT, pt.value, "
     "p.physicalSizeX.value, p.physicalSizeX.unit, p.physicalSizeY.value, p.physicalSizeY.unit, "
     "p.physicalSizeZ.value, p.physicalSizeZ.unit"
 )
 _PIXELS_JOINS = "join i.pixels p join p.pixelsType pt"
-_CHANNELS = "index(c), lc.name, lc.emissionWave.value, lc.emissionWave.unit, c.red, c.green, c.blue"
+_CHANNELS = "lc.name, lc.emissionWave.value, lc.emissionWave.unit, c.red, c.green, c.blue"
 _CHANNELS_JOINS = "join i.pixels p join p.channels c left outer join c.logicalChannel lc"
 
 Channels = tuple[Channel, ...]
@@ -53,11 +53,11 @@ class ImageRow(NamedTuple):
 
 
 class _Pixels(NamedTuple):
+    size_c: int
     size_x: int
     size_y: int
     size_z: int
     size_t: int
-    size_c: int
     type: str
     x: float | None
     x_unit: str | None
@@ -108,15 +108,19 @@ def describe(
     if not pixels:
         return Described({}, {})
 
-    def ask(columns: str, joins: str) -> Mapping[int, Rows]:
+    def ask(columns: str, joins: str, place: str) -> Mapping[int, Rows]:
         query = images.format(joins=joins)
-        shared = f"select {columns}, count(distinct p.id) {query} group by {columns}"
-        rows = session.project(shared, given)
-        if all(count == len(pixels) for *_, count in rows):
-            return dict.fromkeys(pixels, tuple(sorted(tuple(row[:-1]) for row in rows)))
-        return _by_first(session.project(f"select p.id, {columns} {query}", given))
+        # OMERO's own queries have index() inside min and max; none of them groups by it.
+        told = f"select min({place}), max({place}), {columns}, count(distinct p.id)"
+        groups = session.project(f"{told} {query} group by {columns}", given)
+        if all(count == len(pixels) and first == last for first, last, *_, count in groups):
+            rows = tuple(sorted((first, *facts) for first, _, *facts, _ in groups))
+            return dict.fromkeys(pixels, rows)
+        return _by_first(session.project(f"select p.id, {place}, {columns} {query}", given))
 
-    return Described(ask(_PIXELS, _PIXELS_JOINS), ask(_CHANNELS, _CHANNELS_JOINS))
+    return Described(
+        ask(_PIXELS, _PIXELS_JOINS, "p.sizeC"), ask(_CHANNELS, _CHANNELS_JOINS, "index(c)")
+    )
 
 
 def _by_first(rows: Sequence[Sequence[Any]]) -> Mapping[int, Rows]:
