@@ -58,6 +58,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+def keep_off_terminal() -> None:
+    """Leave the terminal to what the command line itself says.
+
+    A client of OMERO that finds no handler sets up one that prints every record, secrets and all.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+
+
 @contextlib.contextmanager
 def log_to(path: Path, *, level: str = "INFO") -> Iterator[Path]:
     """Write this package's log records, and warnings of others, into one file while inside.

@@ -14,6 +14,7 @@ import click
 from omero_hcs import lazy
 from omero_hcs.cli.terminal import FAILED, show_error
 from omero_hcs.errors import MissingExtraError
+from omero_hcs.logs import keep_off_terminal
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the value is the exit code."""
     # Threads of torch that wait must not spin: cropping goes on beside the encoder.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    keep_off_terminal()
     logging.raiseExceptions = False  # a full disk under the log would bury the message in traces
     try:
         code: Any = cli.main(args=arguments, prog_name="omero-hcs", standalone_mode=False)
