@@ -100,6 +100,8 @@ def save(session: Session, group: int, objects: Sequence[Any]) -> list[int]:
     list of int
         Their ids, in the same order.
     """
+    if not objects:
+        return []
     update = session.conn.c.sf.getUpdateService()
     ids: list[int] = []
     for batch in batches(objects, SAVED_AT_ONCE):

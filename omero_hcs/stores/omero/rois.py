@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from omero.gateway import BlitzGateway  # noqa: F401  (first: loads omero.model in order)
-from omero.model import LengthI, PointI, PolygonI, RectangleI, RoiI
-from omero.model.enums import UnitsLength
+from omero.model import PointI, PolygonI, RectangleI, RoiI
 from omero.rtypes import rdouble, rint, rstring, unwrap
 
 from omero_hcs.results import Roi
@@ -22,18 +22,20 @@ from omero_hcs.stores.omero.changes import load_all, project_all, save, unloaded
 from omero_hcs.stores.omero.record import Made, Seen, WriteContext, place_of, roi_name
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.shapes import (
+    ShapeFacts,
     is_untouched,
     mark_line,
     roi_mark,
-    shape_facts,
     written_mark,
 )
+
+RoiKey = tuple[str, str]
+"""Image id, and mark."""
 
 SHOWN_AT_ONCE = 500
 """ROIs of an image that OMERO's viewer lists on one page; it becomes slow with thousands."""
 
 _DECIMALS = 3
-_WIDTH = 2.0
 _OPAQUE = 255
 _UNIT = "unit="
 
@@ -56,26 +58,24 @@ def roi_fault(roi: Roi) -> str | None:
     return None
 
 
-def wanted_rois(rois: Iterable[Roi]) -> dict[tuple[str, str], tuple[Roi, Any]]:
-    """ROIs and their shapes by (image id, mark); equal ones are one."""
-    found = {}
-    for roi in rois:
-        shape = _shape(roi)
-        found[roi.image, roi_mark([shape_facts(shape)])] = (roi, shape)
-    return found
+def wanted_rois(rois: Iterable[Roi]) -> dict[RoiKey, Roi]:
+    """ROIs by (image id, mark); equal ones are one."""
+    return {(roi.image, roi_mark([_facts(roi)])): roi for roi in rois}
 
 
-def save_rois(context: WriteContext, wanted: dict[tuple[str, str], tuple[Roi, Any]]) -> list[Made]:
-    """Draw ROIs on their images.
-
-    Parameters
-    ----------
-    context : WriteContext
-        Whose they are.
-    wanted : dict
-        Of `wanted_rois`.
-    """
-    objects = [_roi(context, image, mark, shape) for (image, mark), (_, shape) in wanted.items()]
+def save_rois(context: WriteContext, wanted: Mapping[RoiKey, Roi]) -> list[Made]:
+    """Draw ROIs on their images."""
+    # Ice sends an object once, however often a call refers to it.
+    images = {name: unloaded("Image", int(name)) for name, _ in wanted}
+    name, unit = rstring(roi_name(context.run_id)), f"{_UNIT}{context.unit or ''}"
+    objects = []
+    for (image, mark), wish in wanted.items():
+        roi = RoiI()
+        roi.setImage(images[image])
+        roi.setName(name)
+        roi.setDescription(rstring(f"{unit}\n{mark_line(mark)}"))
+        roi.addShape(_shape(wish))
+        objects.append(roi)
     ids = save(context.session, context.group, objects)
     return [
         Made("roi", "Roi", number, mark, image)
@@ -124,6 +124,7 @@ def unlisted_rois(
     return found
 
 
+@cache
 def color_of(text: str) -> int:
     """Colour of a class, the same in every run, as OMERO keeps it: RGBA in a signed integer."""
     word = text.strip().lower()
@@ -140,52 +141,61 @@ def _compared(session: Session, ids: Sequence[int]) -> dict[int, bool]:
     return {unwrap(roi.id): is_untouched(roi) for roi in load_all(session, hql, ids)}
 
 
-def _roi(context: WriteContext, image: str, mark: str, shape: Any) -> Any:
-    roi = RoiI()
-    roi.image = unloaded("Image", int(image))
-    roi.name = rstring(roi_name(context.run_id))
-    roi.description = rstring(f"{_UNIT}{context.unit or ''}\n{mark_line(mark)}")
-    roi.addShape(shape)
-    return roi
+def _facts(roi: Roi) -> ShapeFacts:
+    """Foresee the facts of the shape that `_shape` makes."""
+    kind = roi.kind.capitalize()
+    return ShapeFacts(kind, _text(roi).strip(), roi.z, roi.t, geometry=_geometry(roi))
+
+
+def _geometry(roi: Roi) -> tuple[float, ...]:
+    """Numbers of a shape, in the order of `shapes.GEOMETRY`."""
+    flat = tuple(round(value, _DECIMALS) for y, x in roi.points for value in (x, y))
+    if roi.kind != "rectangle":
+        return flat
+    left, top, right, bottom = flat
+    width, height = (round(abs(side), _DECIMALS) for side in (right - left, bottom - top))
+    return min(left, right), min(top, bottom), width, height
+
+
+def _text(roi: Roi) -> str:
+    return roi.text if roi.score is None else f"{roi.text} {roi.score:.2f}"
 
 
 def _shape(roi: Roi) -> Any:
-    shape = _OUTLINES[roi.kind](roi)
-    text = roi.text if roi.score is None else f"{roi.text} {roi.score:.2f}"
-    shape.textValue = rstring(text)
-    shape.theZ, shape.theT = rint(roi.z), rint(roi.t)
-    shape.strokeColor = rint(color_of(roi.text))
-    shape.strokeWidth = LengthI(_WIDTH, UnitsLength.PIXEL)
-    shape.fillColor = rint(0)
+    shape = _OUTLINES[roi.kind](_geometry(roi))
+    shape.setTextValue(rstring(_text(roi)))
+    shape.setTheZ(rint(roi.z))
+    shape.setTheT(rint(roi.t))
+    shape.setStrokeColor(rint(color_of(roi.text)))
+    shape.setFillColor(rint(0))
     return shape
 
 
-def _rectangle(roi: Roi) -> Any:
-    (top, left), (bottom, right) = roi.points
+def _rectangle(geometry: Sequence[float]) -> Any:
     shape = RectangleI()
-    shape.x, shape.y = _number(min(left, right)), _number(min(top, bottom))
-    shape.width, shape.height = _number(abs(right - left)), _number(abs(bottom - top))
+    x, y, width, height = map(rdouble, geometry)
+    shape.setX(x)
+    shape.setY(y)
+    shape.setWidth(width)
+    shape.setHeight(height)
     return shape
 
 
-def _polygon(roi: Roi) -> Any:
+def _polygon(geometry: Sequence[float]) -> Any:
     shape = PolygonI()
-    points = (f"{round(x, _DECIMALS)},{round(y, _DECIMALS)}" for y, x in roi.points)
-    shape.points = rstring(" ".join(points))
+    pairs = zip(geometry[::2], geometry[1::2], strict=True)
+    shape.setPoints(rstring(" ".join(f"{x},{y}" for x, y in pairs)))
     return shape
 
 
-def _point(roi: Roi) -> Any:
-    ((y, x),) = roi.points
+def _point(geometry: Sequence[float]) -> Any:
     shape = PointI()
-    shape.x, shape.y = _number(x), _number(y)
+    x, y = map(rdouble, geometry)
+    shape.setX(x)
+    shape.setY(y)
     return shape
 
 
-def _number(value: float) -> Any:
-    return rdouble(round(value, _DECIMALS))
-
-
-_OUTLINES: MappingProxyType[str, Callable[[Roi], Any]] = MappingProxyType(
+_OUTLINES: MappingProxyType[str, Callable[[Sequence[float]], Any]] = MappingProxyType(
     {"rectangle": _rectangle, "polygon": _polygon, "point": _point}
 )

@@ -6,8 +6,9 @@ Each step is in the journal first. What a user changed, took off or deleted is l
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from omero_hcs.results import LabelImage, Results, Roi, Table, WriteReport
@@ -51,7 +52,7 @@ _BY_MARK = ("roi", "tag")
 class Wishes:
     """What a unit is to have, by its slots; `pick` takes some of it."""
 
-    rois: dict[Slot, tuple[Roi, Any]]
+    rois: dict[Slot, Roi]
     tags: dict[Slot, TagWish]
     pairs: dict[Slot, PairsWish]
     files: dict[Slot, Content]
@@ -195,30 +196,45 @@ class UnitWrite:
         return [one for one in removable(seen) if (one.type, one.id) not in kept]
 
     def _make(self, pen: Pen, plan: _Plan) -> list[Made]:
+        """Make what is missing, kind by kind, each noted before the next one is begun."""
         context, wishes = self._context, plan.make
         new_tags = self._new_tags(wishes.tags.values())
-        if wishes.slots():
+        steps = [step for step, wanted in self._steps(wishes, new_tags, plan.notes) if wanted]
+        if steps:
             pen.write(self._intent(wishes, new_tags))
-        made = self._note(pen, save_rois(context, {key[1:]: v for key, v in wishes.rois.items()}))
-        tags, told = save_tags(context, new_tags)
-        made += self._note(pen, tags)
-        plan.notes += told
-        made += self._note(pen, save_pairs(context, list(wishes.pairs.values())))
-        made += self._note(pen, save_files(context, list(wishes.files.values())))
-        labels = [label for labels in wishes.labels.values() for label in labels]
-        made += self._note(pen, save_label_images(context, labels))
-        if wishes.tables:
-            tables, told_tables = save_tables(context, {s[1]: t for s, t in wishes.tables.items()})
-            made += self._note(pen, tables)
-            plan.notes += told_tables
-        if wishes.slots():
-            pen.write(MadeLine(unit=context.unit, objects=(), complete=True))
+        made: list[Made] = []
+        for rank, step in enumerate(steps, 1):
+            new = step()
+            pen.write(
+                MadeLine(unit=context.unit, objects=groups_of(new), complete=rank == len(steps))
+            )
+            made += new
         return made
 
-    def _note(self, pen: Pen, made: Sequence[Made]) -> list[Made]:
-        if made:
-            pen.write(MadeLine(unit=self._context.unit, objects=groups_of(made)))
-        return list(made)
+    def _steps(
+        self, wishes: Wishes, new_tags: Sequence[TagWish], notes: list[str]
+    ) -> Iterator[tuple[Callable[[], list[Made]], Any]]:
+        """Yield what makes each kind of thing, and what is to be made of it."""
+        context = self._context
+
+        def tags() -> list[Made]:
+            made, told = save_tags(context, new_tags)
+            notes.extend(told)
+            return made
+
+        def tables() -> list[Made]:
+            made, told = save_tables(context, {slot[1]: t for slot, t in wishes.tables.items()})
+            notes.extend(told)
+            return made
+
+        rois = {slot[1:]: roi for slot, roi in wishes.rois.items()}
+        labels = [label for labels in wishes.labels.values() for label in labels]
+        yield partial(save_rois, context, rois), rois
+        yield tags, new_tags
+        yield partial(save_pairs, context, list(wishes.pairs.values())), wishes.pairs
+        yield partial(save_files, context, list(wishes.files.values())), wishes.files
+        yield partial(save_label_images, context, labels), labels
+        yield tables, wishes.tables
 
     def _new_tags(self, wishes: Iterable[TagWish]) -> list[TagWish]:
         """Tags that are not on their objects yet: a link that is there is somebody's."""

@@ -86,7 +86,7 @@ def crash(monkeypatch, home):
 class TestCrash:
     def test_undo_finds_what_the_journal_does_not_list(self, home, results, crash):
         before = home.snapshot()
-        for _ in crash(results(), lines=7):
+        for _ in crash(results(), lines=6):
             home.store.undo(RUN)
             assert home.snapshot() == before
         home.store.undo(RUN)
@@ -96,7 +96,7 @@ class TestCrash:
         before = home.snapshot()
         report, complete = home.store.write(results()), home.snapshot()
         home.store.undo(RUN)
-        for _ in crash(results(), lines=7):
+        for _ in crash(results(), lines=6):
             again = home.store.write(results())
             assert home.snapshot() == complete
             assert (again.counts, again.kept) == (report.counts, ())
@@ -109,7 +109,7 @@ class TestCrash:
         home.store.write(other)
         complete = home.snapshot()
         home.store.write(results())
-        for _ in crash(other, lines=6):
+        for _ in crash(other, lines=5):
             home.store.write(other)
             assert home.snapshot() == complete
             home.store.write(results())
