@@ -64,7 +64,10 @@ def test_name_z_and_t_choose_one_of_several(context, image):
     labels = [
         label(image, name, z=z, t=t, fill=2 + place)
         for place, (name, z, t) in enumerate(
-            (name, z, t) for name in ("nuclei", "cells-z1") for z in (0, 1) for t in (0, 1)
+            (name, z, t)
+            for name in ("nuclei", "cells-z1", "<b>\N{MICROSCOPE}</b>")
+            for z in (0, 1)
+            for t in (0, 1)
         )
     ]
     save_label_images(context, labels)
