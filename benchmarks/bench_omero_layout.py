@@ -23,9 +23,9 @@ from omero_hcs.model import Channel, Image, Plate
 from omero_hcs.sandbox import launch
 from omero_hcs.sandbox.importer import Enums, image_graph
 from omero_hcs.stores.omero.address import parse_address
-from omero_hcs.stores.omero.imagerows import DTYPES
 from omero_hcs.stores.omero.layout import Layouts
 from omero_hcs.stores.omero.login import Login
+from omero_hcs.stores.omero.planes import PIXEL_DTYPES
 from omero_hcs.stores.omero.session import Session
 
 ROWS, COLUMNS, FIELDS = 16, 24, 9
@@ -120,7 +120,8 @@ def gateway_facts(conn: BlitzGateway, plate: int) -> list[tuple[Any, ...]]:
                 (
                     (well.row, well.column), index, str(image.getId()), image.getName(),
                     image.getSizeX(), image.getSizeY(), image.getSizeZ(), image.getSizeT(),
-                    DTYPES[image.getPixelsType()], (image.getPixelSizeY(), image.getPixelSizeX()),
+                    PIXEL_DTYPES[image.getPixelsType()],
+                    (image.getPixelSizeY(), image.getPixelSizeX()),
                     tuple(image.getChannelLabels()),
                 )
             )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from omero.gateway import BlitzGateway  # noqa: F401  (first: makes omero.model importable)
@@ -18,14 +18,8 @@ from omero.model import LengthI
 from omero.model.enums import UnitsLength
 
 from omero_hcs.model import Channel, Image
+from omero_hcs.stores.omero.planes import PIXEL_DTYPES
 from omero_hcs.stores.omero.session import Session
-
-DTYPES: Mapping[str, str] = {
-    "int8": "int8", "uint8": "uint8", "int16": "int16", "uint16": "uint16",
-    "int32": "int32", "uint32": "uint32", "float": "float32", "double": "float64",
-    "bit": "bool", "complex": "complex64", "double-complex": "complex128",
-}  # fmt: skip
-"""Numpy's name of a pixel type of OMERO."""
 
 IMAGE_COLUMNS = "i.id, i.name, p.id"
 IMAGE_JOINS = "left outer join i.pixels p"
@@ -67,7 +61,7 @@ class _Pixels(NamedTuple):
     z_unit: str | None
 
 
-_NO_PIXELS = Image("", "", 0, 0, (), "uint8", 0, 0)
+_NO_PIXELS = Image("", "", 0, 0, (Channel(0, "Channel 1"),), "uint8")
 
 
 @dataclass(frozen=True)
@@ -78,12 +72,22 @@ class Described:
     channels: Mapping[int, Rows]
 
     def image(self, row: ImageRow) -> Image:
-        """Make an image; one without pixels has sizes of 0 and no channels."""
-        found = self.pixels.get(row.pixels) if row.pixels is not None else None
-        alike = _NO_PIXELS
-        if found and row.pixels is not None:
-            alike = _alike(found[0], self.channels.get(row.pixels, ()))
+        """Make an image.
+
+        One without pixels is of 0 x 0 and otherwise like the first of the others, so that a run
+        over all of them can be planned, and this one fails alone when it is read.
+        """
+        alike = self._alike(row.pixels) or self._without_pixels
         return replace(alike, id=str(row.id), name=row.name or f"Image {row.id}")
+
+    @cached_property
+    def _without_pixels(self) -> Image:
+        first = min(self.pixels, default=None)
+        return replace(self._alike(first) or _NO_PIXELS, size_y=0, size_x=0)
+
+    def _alike(self, pixels: int | None) -> Image | None:
+        found = self.pixels.get(pixels) if pixels is not None else None
+        return _alike(found[0], self.channels.get(pixels or 0, ())) if found else None
 
 
 def describe(
@@ -145,7 +149,7 @@ def _alike(described: tuple[Any, ...], channels: Rows) -> Image:
         size_y=pixels.size_y,
         size_x=pixels.size_x,
         channels=_channels(channels, pixels.size_c),
-        dtype=DTYPES.get(pixels.type, pixels.type),
+        dtype=PIXEL_DTYPES.get(pixels.type, pixels.type),
         size_z=pixels.size_z,
         size_t=pixels.size_t,
         pixel_size_um=(y, x) if y and x else None,

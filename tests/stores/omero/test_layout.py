@@ -9,7 +9,7 @@ from omero.model import ImageI, LengthI
 from omero.model.enums import UnitsLength
 from omero.rtypes import rint
 
-from omero_hcs.errors import InputError, PlateNotFoundError
+from omero_hcs.errors import DataError, InputError, PlateNotFoundError
 from omero_hcs.model import ObjectRef
 from tests.stores.omero.objects import Maker, named
 
@@ -111,14 +111,22 @@ class TestPlate:
         )
         wells = [((0, column), ((graph, None),)) for column, graph in enumerate(graphs)]
         sites = read(f"plate/{make.plate(wells)}").sites()
-        told = [
-            (image.channel_names, image.dtype, image.size_z, image.pixel_size_um)
-            for image in (site.image for site in sites)
-        ]
-        assert told == [
-            (("DNA", "GFP"), "uint16", 1, None), (("DNA",), "float32", 1, (0.5, 0.5)),
-            ((), "uint8", 0, None), (("Channel 1", "GFP"), "uint16", 2, None),
+        images = [site.image for site in sites]
+        assert [(image.channel_names, image.dtype, image.size_z) for image in images] == [
+            (("DNA", "GFP"), "uint16", 1), (("DNA",), "float32", 1),
+            (("DNA", "GFP"), "uint16", 1), (("Channel 1", "GFP"), "uint16", 2),
         ]  # fmt: skip
+        assert [image.size_y for image in images] == [3, 3, 0, 3]
+        assert [image.pixel_size_um for image in images] == [None, (0.5, 0.5), None, None]
+
+    def test_one_field_without_pixels_fails_alone(self, make, omero_user, omero_open):
+        fields = ((named(ImageI(), "lost"), None), (make.image("kept"), None))
+        number = make.plate([((0, 0), fields)])
+        store = omero_open(omero_user, f"plate/{number}")
+        lost, kept = (site.image for site in store.plate(str(number)).sites())
+        assert replace(lost, id=kept.id, name=kept.name) == replace(kept, size_y=0, size_x=0)
+        with pytest.raises(DataError, match=rf"lost \(id {lost.id}\) has no pixels"):
+            store.read(lost, channels=[lost.channel("DNA").index])
 
     def test_names_stay_as_they_are(self, make, read):
         name = "<script>alert(1)</script> 🧫 %s {0}"
@@ -156,15 +164,15 @@ class TestImage:
     def test_every_pixel_type_is_told_as_numpy_names_it(self, make, described, dtype):
         assert described(make.image(dtype=dtype)).dtype == dtype
 
-    def test_one_bit_a_pixel_is_told_as_well(self, make, described):
+    @pytest.mark.parametrize(("kind", "dtype"), [("bit", "uint8"), ("complex", "complex64")])
+    def test_even_those_that_nobody_images_with(self, make, described, kind, dtype):
         graph = make.image()
-        graph.getPrimaryPixels().pixelsType = make.enums.get("PixelsType", "bit")
-        assert described(graph).dtype == "bool"
+        graph.getPrimaryPixels().pixelsType = make.enums.get("PixelsType", kind)
+        assert described(graph).dtype == dtype
 
     def test_one_without_pixels_has_no_size(self, described):
         image = described(named(ImageI(), "never imported"))
-        assert (image.size_y, image.size_x, image.size_z, image.size_t) == (0, 0, 0, 0)
-        assert (image.name, image.channels) == ("never imported", ())
+        assert (image.name, image.size_y, image.size_x) == ("never imported", 0, 0)
 
     def test_channels_without_names_are_named_as_omero_web_does(self, make, described):
         graph = make.image(channels=("", "", "GFP", " "))
