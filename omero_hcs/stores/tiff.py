@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,18 +81,51 @@ def tiff_header(path: Path) -> Header:
 def tiff_stack(path: Path, *, channels: Sequence[int], planes: Sequence[int], t: int) -> ImageArray:
     """Read some channels and planes of one time point, shape (len(channels), len(planes), Y, X)."""
     with _open(path) as tiff:
-        series = tiff.series[0]
-        places, samples = _places(tiff), _samples(series)
-        read: dict[int, ImageArray] = {}
+        pages = _Pages(tiff)
         stack = []
         for channel in channels:
-            page_channel, sample = (0, channel) if samples > 1 else (channel, 0)
-            numbers = [int(places[t, page_channel, z]) for z in planes]
-            for number in numbers:
-                if number not in read:
-                    read[number] = _page(series, number)
-            stack.append(np.stack([read[number][sample] for number in numbers]))
+            numbers, sample = [pages.number(t, channel, z) for z in planes], pages.sample(channel)
+            stack.append(np.stack([pages.read(number)[sample] for number in numbers]))
         return np.stack(stack)
+
+
+@contextmanager
+def tiff_planes(path: Path) -> Iterator[Callable[[int, int, int], ImageArray]]:
+    """Open a TIFF file once for many planes; one thread at a time may ask.
+
+    Yields
+    ------
+    callable
+        Gives the plane, shape (Y, X), of (t, channel, z); one page is held.
+    """
+    with _open(path) as tiff:
+        pages = _Pages(tiff, held=1)
+        yield lambda t, channel, z: pages.read(pages.number(t, channel, z))[pages.sample(channel)]
+
+
+class _Pages:
+    """Pages of an open file by channel, plane and time; those read last are `held`, or all."""
+
+    def __init__(self, tiff: Any, *, held: int | None = None) -> None:
+        self._series = tiff.series[0]
+        self._places = _places(tiff)
+        self._is_colour = _samples(self._series) > 1
+        self._held = held
+        self._read: dict[int, ImageArray] = {}
+
+    def number(self, t: int, channel: int, z: int) -> int:
+        return int(self._places[t, 0 if self._is_colour else channel, z])
+
+    def sample(self, channel: int) -> int:
+        return channel if self._is_colour else 0
+
+    def read(self, number: int) -> ImageArray:
+        """One page as (S, Y, X)."""
+        if number not in self._read:
+            if len(self._read) == self._held:
+                self._read.clear()
+            self._read[number] = _page(self._series, number)
+        return self._read[number]
 
 
 class _Damage(logging.Handler):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from omero_hcs.errors import DataError, ImageNotFoundError
 from omero_hcs.model import Image, ZChoice
 from omero_hcs.stores.base import ImageArray
+from omero_hcs.stores.omero.inplace import OriginalFiles
 from omero_hcs.stores.omero.planes import PIXEL_DTYPES, fill_from_wire, gather
 from omero_hcs.stores.omero.session import Session, context_of
 from omero_hcs.stores.planes import check_request
@@ -80,7 +81,7 @@ class PixelReader:
         whole_plane_bytes: int = WHOLE_PLANE_BYTES,
     ) -> None:
         self._session = session
-        self._mount = mount
+        self._files = None if mount is None else OriginalFiles(session, mount)
         self._largest = whole_plane_bytes
         self._known: dict[int, StoredPixels] = {}
         # Last in, first out: a connection that is open goes before one that is not.
@@ -96,6 +97,10 @@ class PixelReader:
         """Pixels of one image, shape (len(channels), Y, X); see `PlateStore.read`."""
         check_request(image, channels=channels, z=z, t=t)
         stored = self._stored(image)
+        if self._files is not None:
+            found = self._files.read(image, stored.fileset, channels=channels, z=z, t=t)
+            if found is not None:
+                return found
         with self._connection() as connection:
             planes = _ServerPlanes(connection, image, stored, self._largest)
             return gather(planes, image, channels=channels, z=z, t=t)
