@@ -23,7 +23,7 @@ from omero_hcs.tasks.base import Request
 from omero_hcs.tasks.driver import open_ledger
 from omero_hcs.tasks.verbs import train_qc
 
-RANDOM = {"weights": "random", "encoder": "mobilenetv3_small_050", "name": "m"}
+RANDOM = {"weights": "random", "encoder": "mobilenetv3_small_050", "name": "m", "head": "knn"}
 CELLS = (16.0, 48.0, 80.0)
 _numbers = itertools.count(1)
 

@@ -24,7 +24,7 @@ from omero_hcs.tasks.label_verbs import check, list_labels
 from omero_hcs.tasks.labels import ExampleParams
 from omero_hcs.tasks.verbs import train_qc
 
-RANDOM = {"weights": "random", "encoder": "mobilenetv3_small_050", "name": "m"}
+RANDOM = {"weights": "random", "encoder": "mobilenetv3_small_050", "name": "m", "head": "knn"}
 CLASSES = ("normal", "abnormal")
 
 
