@@ -18,11 +18,13 @@ NAMESPACE = "omero-hcs/qc"
 TAG = "QC: {verdict}"
 """Text of a tag, where nothing else is asked for."""
 
+TAGGED = ("warn", "fail")
+"""Verdicts that need a look, and so get a tag."""
+
 KeyValuesFor = Literal["none", "plate", "wells", "all"]
 """What gets key-values: nothing, the plate, its wells too, or its images as well."""
 
 _WORST_FIRST = ("fail", "warn", "unknown", "pass")
-_TAGGED = ("warn", "fail")
 _Kind = Literal["plate", "well", "image"]
 
 
@@ -73,7 +75,7 @@ def qc_tags(run: Mapping[str, Any], target: ObjectRef, tables: Mapping[str, Tabl
     return [
         Tag(kind, number, text.replace("{verdict}", verdict))
         for kind, number, verdict in found
-        if verdict in _TAGGED
+        if verdict in TAGGED
     ]
 
 

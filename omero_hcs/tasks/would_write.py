@@ -8,6 +8,7 @@ from typing import Any
 from omero_hcs.model import Layout, Plate
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Plan, Request, TaskParams, layout_of
+from omero_hcs.tasks.qc_notes import TAGGED
 
 
 def would_write(
@@ -59,14 +60,19 @@ def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -
     }[wanted]
     return {
         "ROIs": f"at most {budget} an image, {budget * images} in all" if budget else "",
-        "tags": f"{params['tag']!r} on those of {_and(tagged)} that warn or fail"
-        if params["tag"] and tagged
-        else "",
+        "tags": _tags(params["tag"], tagged),
         "key-values": f"on {_and(noted)}" if noted else "",
         "tables": f"cells, fields{', wells' * bool(plates)} ({_each(layouts)})",
         "files": f"report.html, {'heatmap.png, ' * bool(plates)}run.json",
         "left out": "" if len(plates) == len(layouts) else _no_plates(layouts),
     }
+
+
+def _tags(text: str, tagged: list[str]) -> str:
+    if not text or not tagged:
+        return ""
+    texts = dict.fromkeys(repr(text.replace("{verdict}", verdict)) for verdict in TAGGED)
+    return f"{' or '.join(texts)} on those of {_and(tagged)} that warn or fail"
 
 
 def _of_training(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:

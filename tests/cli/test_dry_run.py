@@ -15,7 +15,7 @@ def test_people_see_what_apply_qc_would_write(omero_hcs, plate, model):
     assert said.out.startswith("dry run of apply_qc: nothing was written\n")
     assert "p (p): 6 wells, 6 images" in said.out
     assert "at most 200 an image, 1200 in all" in said.out
-    assert "'QC: {verdict}' on those of 6 wells and 6 images that warn or fail" in said.out
+    assert "'QC: warn' or 'QC: fail' on those of 6 wells and 6 images that warn or fail" in said.out
     assert "on 1 plate and 6 wells" in said.out
     assert "(estimated by 2 of 6, without writing)" in said.out
     assert f"would be written, with {plate}:" in said.out
