@@ -147,7 +147,9 @@ def _explain(login: Login, error: Exception) -> LoginError | None:
         )
     elif isinstance(error, (Glacier2.PermissionDeniedException, omero.AuthenticationException)):
         return _explain_refusal(login, place)
-    elif isinstance(error, (Glacier2.CannotCreateSessionException, omero.ServerError)):
+    elif isinstance(
+        error, (Glacier2.CannotCreateSessionException, omero.ServerError, omero.ClientError)
+    ):
         told = (
             f"OMERO at {place} opened no session for {login.user or 'the key'}: {reason(error)}. "
             "Ask its administrator."

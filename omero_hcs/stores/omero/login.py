@@ -128,7 +128,7 @@ def _from_settings(address: OmeroAddress, settings: Settings) -> Login | None:
 def _given(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
     """Secrets of a setting and where they are from: the value itself, then its file's."""
     value: SecretStr | None = getattr(settings, name)
-    if value is not None:
+    if value is not None and value.get_secret_value():
         yield value.get_secret_value(), f"setting {name}"
     path: Path | None = getattr(settings, f"{name}_file")
     if path is not None:
@@ -158,9 +158,11 @@ def _from_terminal(address: OmeroAddress, settings: Settings) -> Login:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise LoginError(_nowhere(address))
     user = address.user or settings.omero_user or _ask_user(address)
-    return Login(
-        address.host, address.port, user, _ask_password(address.server, user), origin=TERMINAL
-    )
+    password = _ask_password(address.server, user) if user else ""
+    if not password:
+        forget_answers()
+        raise LoginError(_nowhere(address))
+    return Login(address.host, address.port, user, password, origin=TERMINAL)
 
 
 def _with_key(address: OmeroAddress, key: str, origin: str) -> Login:
@@ -198,8 +200,9 @@ def _ask_password(server: str, user: str) -> str:
 
 
 def forget_answers() -> None:
-    """Forget the passwords that were given at the terminal: one of them was wrong."""
+    """Forget what was given at the terminal: some of it was wrong."""
     _ask_password.cache_clear()
+    _ask_user.cache_clear()
 
 
 @functools.lru_cache(maxsize=8)

@@ -114,6 +114,10 @@ class TestOrder:
         settings = Settings(omero_user="bob", omero_password=PASSWORD)
         assert find_login(LAB, None, settings).user == "ada"
 
+    def test_an_empty_setting_is_none(self):
+        with pytest.raises(LoginError, match="There is no way into"):
+            find_login(LAB, None, Settings(omero_password="", omero_session=""))
+
     def test_by_environment(self, secret_file):
         given = {
             "OMERO_HCS_OMERO_USER": "bob",
@@ -257,6 +261,14 @@ class TestTerminal:
         os.close(ours)
         assert b"typed-in" not in shown
         assert shown.count(b"Password") == 1
+
+    @pytest.mark.parametrize("answers", ["", "\n"])
+    def test_no_answer_is_no_way_in(self, monkeypatch, answers):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answers))
+        for stream in (sys.stdin, sys.stderr):
+            monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        with pytest.raises(LoginError, match="There is no way into lab:4064"):
+            find_login(parse_address("omero://lab/plate/1"), None, Settings())
 
     def test_a_wrong_answer_is_forgotten(self, omero_server, omero_user, monkeypatch):
         answers = iter(["wrong", omero_user.password])
