@@ -117,6 +117,11 @@ class Journal:
                     for state in self.units.values():
                         state.release_all()
 
+    def tag_links(self) -> frozenset[tuple[str, int]]:
+        """Class and id of each link that the run put a tag on something with."""
+        made = (one for state in self.units.values() for one in state.made())
+        return frozenset((one.type, one.id) for one in made if one.kind == "tag")
+
     def _take_made(self, line: MadeLine) -> None:
         state = self.units[line.unit]
         state.groups += line.objects
@@ -157,6 +162,7 @@ class Journals:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._headers: dict[int, RunLine] = {}
+        self._tags: dict[tuple[int, int], frozenset[tuple[str, int]]] = {}
         self._last: Journal | None = None
 
     def places(self, anchors: Anchors) -> list[Place]:
@@ -214,6 +220,21 @@ class Journals:
             with self.pen(journal) as pen:
                 pen.write(_header(results))
         return journal
+
+    def tags_of_others(self, anchors: Anchors, own: Place) -> frozenset[tuple[str, int]]:
+        """Class and id of each link of a tag that another journal lists as well."""
+        found: frozenset[tuple[str, int]] = frozenset()
+        for place in self.places(anchors):
+            if place.file == own.file:
+                continue
+            key = (place.file, place.size)
+            if key not in self._tags:
+                lines, _ = read_lines(self._content(place), _shown(place))
+                journal = Journal(place)
+                journal.take(lines)
+                self._tags[key] = journal.tag_links()
+            found |= self._tags[key]
+        return found
 
     def forget(self) -> None:
         """Read again what is asked for next: what is known may not be what is on the server."""

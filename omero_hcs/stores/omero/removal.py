@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from omero_hcs.stores.omero.changes import delete, project_all
+from omero_hcs.stores.omero.journal import Anchors, Journals, Place
 from omero_hcs.stores.omero.notes import link_children
 from omero_hcs.stores.omero.present import LINK, tag_uses
 from omero_hcs.stores.omero.record import TAG_NAMESPACE, Made, Seen
@@ -15,6 +16,15 @@ from omero_hcs.stores.omero.session import Session
 def removable(seen: Iterable[Seen]) -> list[Made]:
     """Choose what is still as the run made it."""
     return [one.made for one in seen if one.state in ("ours", "loose")]
+
+
+def spared(journals: Journals, anchors: Anchors, own: Place, made: Iterable[Made]) -> list[Made]:
+    """Leave out tags that another run of the same user put on the same objects as well."""
+    made = list(made)
+    if not any(one.kind == "tag" for one in made):
+        return made
+    others = journals.tags_of_others(anchors, own)
+    return [one for one in made if one.kind != "tag" or (one.type, one.id) not in others]
 
 
 def remove(session: Session, group: int, owner: int, made: Iterable[Made]) -> None:

@@ -14,7 +14,7 @@ from omero_hcs.stores.omero.journal import Anchors, Journal, Journals
 from omero_hcs.stores.omero.journal_lines import UndoingLine
 from omero_hcs.stores.omero.present import look
 from omero_hcs.stores.omero.record import Made, place_of
-from omero_hcs.stores.omero.removal import removable, remove
+from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.tables import restore_bulk_table
 from omero_hcs.stores.omero.unlisted import unlisted
@@ -88,7 +88,7 @@ class _Undo:
         if seen:
             with self._journals.pen(self._journal) as pen:
                 pen.write(UndoingLine())
-        gone = removable(seen)
+        gone = spared(self._journals, self._anchors, place, removable(seen))
         remove(session, place.group, place.owner, gone)
         kept = [one.place for one in seen if one.state == "theirs"]
         notes = restore_bulk_table(session, place.group, self._anchors)

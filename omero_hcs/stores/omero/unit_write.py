@@ -31,13 +31,14 @@ from omero_hcs.stores.omero.notes import (
     save_pairs,
     save_tags,
     tag_lines,
+    tag_link,
     tags_there,
     wanted_pairs,
     wanted_tags,
 )
 from omero_hcs.stores.omero.present import LINK, look
 from omero_hcs.stores.omero.record import TABLE_KIND, Made, Seen, WriteContext, place_of
-from omero_hcs.stores.omero.removal import removable, remove
+from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
 from omero_hcs.stores.omero.tables import restore_bulk_table, save_tables
 from omero_hcs.stores.omero.unlisted import unlisted
@@ -141,7 +142,7 @@ class UnitWrite:
         made: list[Made] = []
         if plan.make.slots() or plan.drop:
             with self._journals.pen(journal) as pen:
-                made = self._make(pen, plan)
+                made = self._make(pen, journal, plan)
                 self._drop(pen, journal, plan.drop)
         return self._report(plan, made)
 
@@ -156,8 +157,7 @@ class UnitWrite:
             if state.open_intents:
                 pen.write(MadeLine(unit=context.unit, objects=groups_of(found), complete=True))
             if pending:
-                left = removable(look(context.session, pending))
-                remove(context.session, context.group, journal.place.owner, left)
+                self._remove(journal, removable(look(context.session, pending)))
                 pen.write(RemovedLine(unit=context.unit, objects=groups_of(pending)))
 
     def _plan(self, before: Sequence[Made]) -> _Plan:
@@ -195,11 +195,13 @@ class UnitWrite:
         kept |= {(one.made.type, one.made.id) for one in lost}
         return [one for one in removable(seen) if (one.type, one.id) not in kept]
 
-    def _make(self, pen: Pen, plan: _Plan) -> list[Made]:
+    def _make(self, pen: Pen, journal: Journal, plan: _Plan) -> list[Made]:
         """Make what is missing, kind by kind, each noted before the next one is begun."""
         context, wishes = self._context, plan.make
-        new_tags = self._new_tags(wishes.tags.values())
-        steps = [step for step, wanted in self._steps(wishes, new_tags, plan.notes) if wanted]
+        new_tags, shared = self._sort_tags(journal, wishes.tags.values())
+        steps = [
+            step for step, wanted in self._steps(wishes, new_tags, shared, plan.notes) if wanted
+        ]
         if steps:
             pen.write(self._intent(wishes, new_tags))
         made: list[Made] = []
@@ -212,7 +214,11 @@ class UnitWrite:
         return made
 
     def _steps(
-        self, wishes: Wishes, new_tags: Sequence[TagWish], notes: list[str]
+        self,
+        wishes: Wishes,
+        new_tags: Sequence[TagWish],
+        shared: Sequence[Made],
+        notes: list[str],
     ) -> Iterator[tuple[Callable[[], list[Made]], Any]]:
         """Yield what makes each kind of thing, and what is to be made of it."""
         context = self._context
@@ -220,7 +226,7 @@ class UnitWrite:
         def tags() -> list[Made]:
             made, told = save_tags(context, new_tags)
             notes.extend(told)
-            return made
+            return [*made, *shared]
 
         def tables() -> list[Made]:
             made, told = save_tables(context, {slot[1]: t for slot, t in wishes.tables.items()})
@@ -230,18 +236,30 @@ class UnitWrite:
         rois = {slot[1:]: roi for slot, roi in wishes.rois.items()}
         labels = [label for labels in wishes.labels.values() for label in labels]
         yield partial(save_rois, context, rois), rois
-        yield tags, new_tags
+        yield tags, [*new_tags, *shared]
         yield partial(save_pairs, context, list(wishes.pairs.values())), wishes.pairs
         yield partial(save_files, context, list(wishes.files.values())), wishes.files
         yield partial(save_label_images, context, labels), labels
         yield tables, wishes.tables
 
-    def _new_tags(self, wishes: Iterable[TagWish]) -> list[TagWish]:
-        """Tags that are not on their objects yet: a link that is there is somebody's."""
-        session, wishes = self._context.session, list(wishes)
-        tags = tags_there(session, self._context.group, (wish.text for wish in wishes))
+    def _sort_tags(
+        self, journal: Journal, wishes: Iterable[TagWish]
+    ) -> tuple[list[TagWish], list[Made]]:
+        """Tags that are not on their objects yet, and links that another run of ours made.
+
+        Any other link that is there is somebody's, and no part of the run.
+        """
+        context, wishes = self._context, list(wishes)
+        session = context.session
+        tags = tags_there(session, context.group, (wish.text for wish in wishes))
         there = links_there(session, wishes, {number: text for number, (text, _) in tags.items()})
-        return [wish for wish in wishes if wish.mark not in there]
+        new = [wish for wish in wishes if wish.mark not in there]
+        if not there:
+            return new, []
+        others = self._journals.tags_of_others(context.anchors, journal.place)
+        made = [tag_link(wish, there[wish.mark][0]) for wish in wishes if wish.mark in there]
+        mine = {link for link, owner in there.values() if owner == session.user_id}
+        return new, [one for one in made if (one.type, one.id) in others and one.id in mine]
 
     def _intent(self, wishes: Wishes, tags: Sequence[TagWish]) -> IntentLine:
         counts = Counter(slot[0] for slot in wishes.slots())
@@ -264,11 +282,16 @@ class UnitWrite:
         gone = [one for one in links if children.get((one.type, one.id), -1) in doomed | {-1}]
         objects = groups_of([*drop, *gone])
         pen.write(RemovingLine(unit=context.unit, objects=objects))
-        remove(context.session, context.group, journal.place.owner, drop)
+        self._remove(journal, drop)
         if any(one.kind == TABLE_KIND for one in drop):
             # Results without wells leave the table of the write before shown for them.
             restore_bulk_table(context.session, context.group, context.anchors)
         pen.write(RemovedLine(unit=context.unit, objects=objects))
+
+    def _remove(self, journal: Journal, made: Sequence[Made]) -> None:
+        context, place = self._context, journal.place
+        own = spared(self._journals, context.anchors, place, made)
+        remove(context.session, context.group, place.owner, own)
 
     def _report(self, plan: _Plan, made: Sequence[Made]) -> WriteReport:
         context = self._context
