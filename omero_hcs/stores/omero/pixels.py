@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from omero_hcs.errors import DataError, ImageNotFoundError
 from omero_hcs.model import Image, ZChoice
 from omero_hcs.stores.base import ImageArray
+from omero_hcs.stores.omero.faults import reason
 from omero_hcs.stores.omero.inplace import OriginalFiles
 from omero_hcs.stores.omero.planes import PIXEL_DTYPES, fill_from_wire, gather
 from omero_hcs.stores.omero.session import Session, context_of
@@ -101,9 +102,14 @@ class PixelReader:
             found = self._files.read(image, stored.fileset, channels=channels, z=z, t=t)
             if found is not None:
                 return found
-        with self._connection() as connection:
-            planes = _ServerPlanes(connection, image, stored, self._largest)
-            return gather(planes, image, channels=channels, z=z, t=t)
+        try:
+            with self._connection() as connection:
+                planes = _ServerPlanes(connection, image, stored, self._largest)
+                return gather(planes, image, channels=channels, z=z, t=t)
+        except DataError:
+            self._known.pop(int(image.id), None)
+            self._stored(image)  # says so if the image was deleted since
+            raise
 
     def close(self) -> None:
         """Close every store and connection that this reader opened; safe to call twice."""
@@ -128,9 +134,9 @@ class PixelReader:
 
     def _stored(self, image: Image) -> StoredPixels:
         number = int(image.id) if image.id.isascii() and image.id.isdecimal() else 0
-        if number not in self._known:
-            self._known[number] = self._ask(image, number)
-        stored = self._known[number]
+        stored = self._known.get(number)
+        if stored is None:
+            stored = self._known[number] = self._ask(image, number)
         _check_same(image, stored)
         return stored
 
@@ -173,6 +179,10 @@ class _Connection:
         self._store: Any = None
         self._conn: Any = None
         self._pixels: int | None = None
+
+    def is_open(self, conn: Any) -> bool:
+        """Whether there is a store on this gateway."""
+        return self._store is not None and self._conn is conn
 
     def store(self, conn: Any, stored: StoredPixels) -> Any:
         """Give the store, set to some pixels; `conn` is the gateway as it is now."""
@@ -225,13 +235,15 @@ class _ServerPlanes:
             raise DataError(msg)
 
     def _fill(self, conn: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
+        is_old = self._connection.is_open(conn)
         try:
-            store = self._connection.store(conn, self._stored)
-            self._transfer(store, target, z, c, t)
-        except BaseException:
-            # Whatever it was, an answer to it must not be taken for that of the next call.
+            self._transfer(self._connection.store(conn, self._stored), target, z, c, t)
+        except BaseException as error:
             self._connection.drop()
-            raise
+            if not (is_old and isinstance(error, Ice.ObjectNotExistException)):
+                raise
+            # The server has let go of a store that was idle for long; its session may be alive.
+            self._transfer(self._connection.store(conn, self._stored), target, z, c, t)
 
     def _transfer(self, store: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
         if target.nbytes <= self._largest and target.size <= _PYRAMID_PIXELS:
@@ -243,10 +255,10 @@ class _ServerPlanes:
             fill_from_wire(part, store.getTile(z, c, t, columns.start, rows.start, width, height))
 
     def _unreadable(self, error: Exception, z: int, c: int, t: int) -> DataError:
-        reason = str(getattr(error, "message", "") or error).strip().partition("\n")[0]
+        why = str(error) if isinstance(error, DataError) else reason(error)
         msg = (
             f"Image {self._image.name} (id {self._image.id}) cannot be read (z {z}, channel {c}, "
-            f"time point {t}): {reason.removesuffix('.') or type(error).__name__}. See whether "
+            f"time point {t}): {why}. See whether "
             "OMERO.web shows it; if not, import it again."
         )
         return DataError(msg)
