@@ -22,6 +22,20 @@ def omero_uri(omero_server) -> Callable[[str], str]:
 
 
 @pytest.fixture
+def omero_way_in(tmp_path, monkeypatch) -> Callable[[Any], None]:
+    """Let whoever opens a store get in as a user: ``omero_way_in(user)``."""
+
+    def say(user: Any) -> None:
+        file = tmp_path / "omero-password"
+        file.write_text(user.password)
+        file.chmod(0o600)
+        monkeypatch.setenv("OMERO_HCS_OMERO_USER", user.name)
+        monkeypatch.setenv("OMERO_HCS_OMERO_PASSWORD_FILE", str(file))
+
+    return say
+
+
+@pytest.fixture
 def omero_open(omero_server, omero_uri) -> Iterator[Callable[..., Any]]:
     """Open a store as a user: ``omero_open(user, f"plate/{number}")``; closed afterwards."""
     from omero_hcs.stores.omero.login import Login  # noqa: PLC0415

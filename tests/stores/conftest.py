@@ -48,8 +48,11 @@ from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.stores.ome_zarr.store import OmeZarrStore
 from omero_hcs.stores.ome_zarr.writer import PlateWriter
 
-HOMES = ("memory_home", "ome_zarr_home", "folder_home", "memory_set_home")
-PLATE_HOMES = ("memory_home", "ome_zarr_home")
+HOMES = (
+    "memory_home", "ome_zarr_home", "folder_home", "memory_set_home", "omero_home",
+    "omero_set_home",
+)  # fmt: skip
+PLATE_HOMES = ("memory_home", "ome_zarr_home", "omero_home")
 
 SHARPEST = 2
 """The z plane of each tiny image that is in focus in its first channel; in the others it is 0."""
@@ -313,12 +316,15 @@ def omero_tiny(omero_user, omero_import, tiny_plate) -> Imported:
 
 
 @pytest.fixture
-def omero_home(omero_user, omero_connect, omero_open, omero_import, tiny_plate) -> Home:
+def omero_home(
+    omero_user, omero_connect, omero_open, omero_import, omero_way_in, tiny_plate
+) -> Home:
     """The tiny plate on an OMERO server, its wells annotated as users do."""
     from tests.stores import omero_homes  # noqa: PLC0415  (omero only for those who need it)
 
     imported, conn = omero_import(omero_user, tiny_plate), omero_connect(omero_user)
     omero_homes.annotate_wells(conn, imported.ids.wells, tiny_plate)
+    omero_way_in(omero_user)
     store = omero_open(omero_user, f"plate/{imported.ids.plate}")
     group = omero_user.groups[0].id
     parts = omero_homes.home_parts(conn, group, "Plate", imported.ids.plate)
@@ -326,12 +332,15 @@ def omero_home(omero_user, omero_connect, omero_open, omero_import, tiny_plate) 
 
 
 @pytest.fixture
-def omero_set_home(omero_user, omero_connect, omero_open, omero_put, tiny_set) -> Home:
+def omero_set_home(
+    omero_user, omero_connect, omero_open, omero_put, omero_way_in, tiny_set
+) -> Home:
     """The tiny set as a Dataset on an OMERO server."""
     from tests.stores import omero_homes  # noqa: PLC0415
 
     conn, source = omero_connect(omero_user), _memory(tiny_set)
     number = omero_put(omero_user, source.store).dataset
+    omero_way_in(omero_user)
     store = omero_open(omero_user, f"dataset/{number}")
     parts = omero_homes.home_parts(conn, omero_user.groups[0].id, "Dataset", number)
     return Home(store, tiny_set, source.pixels, *parts, secret=omero_user.password)

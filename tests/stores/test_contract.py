@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from dataclasses import replace
 
@@ -146,12 +147,12 @@ class TestRead:
 class TestReopen:
     def test_a_worker_reopens_it_from_json(self, home):
         spec = StoreSpec.model_validate_json(home.store.spec.model_dump_json())
-        again = open_store(spec)
-        assert again.refs() == home.store.refs()
-        image = home.first_image()
-        np.testing.assert_array_equal(
-            again.read(image, channels=[0]), home.store.read(image, channels=[0])
-        )
+        with contextlib.closing(open_store(spec)) as again:
+            assert again.refs() == home.store.refs()
+            image = home.first_image()
+            np.testing.assert_array_equal(
+                again.read(image, channels=[0]), home.store.read(image, channels=[0])
+            )
 
     def test_no_secret_shows(self, home):
         shown = repr(home.store) + repr(home.store.spec) + home.store.spec.model_dump_json()
