@@ -21,6 +21,7 @@ from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks import train_qc as task
 from omero_hcs.tasks.base import Request
 from omero_hcs.tasks.driver import open_ledger
+from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.verbs import train_qc
 
 RANDOM = {"weights": "random", "encoder": "mobilenetv3_small_050", "name": "m", "head": "knn"}
@@ -164,3 +165,16 @@ def test_a_model_is_attached_to_what_it_was_trained_on(train, monkeypatch):
     outcome, _ = train(*drawn(), upload=True)
     assert Home.kept == {"small/m.safetensors": Path(outcome.places[0]).read_bytes()}
     assert outcome.summary["in OMERO"] == "omero:12"
+
+
+def test_plates_teach_one_model_together_and_one_without_labels_is_told(memory, settings):
+    plates = [memory(4), memory(4), memory(2)]
+    for plate, (name, at) in zip(plates, [("normal", 16), ("abnormal", 48)], strict=False):
+        rows = [label(name, image, (at + step, at)) for image in range(4) for step in (0, 32)]
+        plate.store._memory.labels = Table.from_rows(rows, LABEL_COLUMNS)
+    where = joined([plate.uri for plate in plates])
+    outcome = train_qc(where, settings=settings, labels="roi", **RANDOM)
+    card = load_model(Path(outcome.places[0])).card
+    assert card.labels.counts == {"abnormal": 8, "normal": 8}
+    assert card.metrics["groups"] == 8
+    assert any("Labels were not found everywhere" in w for w in outcome.summary["warnings"])
