@@ -332,8 +332,8 @@ def check_counts(counts: Mapping[str, int], classes: Sequence[str]) -> None:
         more = [f"{len(rare) - _SHOWN} more classes too"] if len(rare) > _SHOWN else []
         msg = (
             f"Every class needs at least {MIN_LABELS} labels, and a few dozen make a model useful; "
-            f"{', '.join(shown + more)}. Label more cells. Where a text is no class, pass --classes "
-            "with those that are."
+            f"{', '.join(shown + more)}. Label more cells. Where a text is no class, pass "
+            "--classes with those that are."
         )
         raise LabelError(msg)
 
