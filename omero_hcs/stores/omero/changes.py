@@ -109,26 +109,34 @@ def save(session: Session, group: int, objects: Sequence[Any]) -> list[int]:
     return ids
 
 
-def delete(session: Session, group: int, ids: Mapping[str, Iterable[int]]) -> None:
+def delete(
+    session: Session, group: int, ids: Mapping[str, Iterable[int]], *, owner: int | None = None
+) -> None:
     """Delete objects by class and id; annotations take their links and files with them.
 
-    What is gone already is passed over.
+    What is gone already is passed over, and so is what is not `owner`'s where one is given.
     """
     pairs = sorted({(kind, number) for kind, numbers in ids.items() for number in numbers})
     for batch in batches(pairs, _DELETED_AT_ONCE):
         targets: dict[str, list[int]] = defaultdict(list)
         for kind, number in batch:
             targets[kind].append(number)
-        present = {kind: sorted(there(session, kind, known)) for kind, known in targets.items()}
+        present = {
+            kind: sorted(there(session, kind, known, owner=owner))
+            for kind, known in targets.items()
+        }
         request = omero.cmd.Delete2(targetObjects={k: v for k, v in present.items() if v})
         if request.targetObjects:
             session.conn.c.submit(request, loops=_WAITS, ms=_WAIT_MS, ctx=context_of(group))
 
 
-def there(session: Session, kind: str, ids: Iterable[int]) -> set[int]:
-    """Ids of those objects of a class that are still there."""
+def there(session: Session, kind: str, ids: Iterable[int], *, owner: int | None = None) -> set[int]:
+    """Ids of those objects of a class that are still there, of one owner or of all."""
     hql = f"select o.id from {kind} o where o.id in (:ids)"
-    return {row[0] for row in project_all(session, hql, ids)}
+    if owner is None:
+        return {row[0] for row in project_all(session, hql, ids)}
+    hql += " and o.details.owner.id = :owner"
+    return {row[0] for row in project_all(session, hql, ids, owner=owner)}
 
 
 def project_all(

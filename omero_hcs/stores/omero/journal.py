@@ -22,7 +22,7 @@ from omero.rtypes import rlong, rstring
 
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import Results
-from omero_hcs.stores.omero.changes import link_to
+from omero_hcs.stores.omero.changes import link_to, project_all
 from omero_hcs.stores.omero.journal_lines import (
     Group,
     IntentLine,
@@ -178,7 +178,7 @@ class Journals:
                 f"where a.ns = :ns and a.id in (select l.child.id from {kind}AnnotationLink l "
                 "where l.parent.id in (:ids))"
             )
-            for row in self._session.project(hql, {"ns": RUN_NAMESPACE, "ids": ids}):
+            for row in project_all(self._session, hql, ids, ns=RUN_NAMESPACE):
                 number, file, name, size, owner, group, time = row
                 found[number] = Place(number, file, name, size or 0, owner, group, _time(time))
         return [found[number] for number in sorted(found)]
@@ -193,8 +193,13 @@ class Journals:
         return self._headers[place.file]
 
     def find(self, anchors: Anchors, run_id: str, target: ObjectRef) -> Place | None:
-        """Journal of a run over a target."""
+        """Journal of a run of this user over a target.
+
+        Where members may edit each other's things, what another one wrote is still in his journal.
+        """
         for place in self.places(anchors):
+            if place.owner != self._session.user_id:
+                continue
             header = self.header(place)
             if header is None and place.run_id == run_id:
                 return place

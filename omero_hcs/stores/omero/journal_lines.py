@@ -33,11 +33,18 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# These classes alone: queries are made of them, and undo deletes what a journal lists.
+_MadeType = Annotated[
+    str, Field(pattern=r"^(?:Roi|(?:File|Map|Tag)Annotation|[A-Z][A-Za-z]{2,30}AnnotationLink)$")
+]
+_PlaceType = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{2,30}$")]
+
+
 class Group(_Line):
     """Objects of one kind, class and name; `marks` has one for each id, or none at all."""
 
     kind: str
-    type: str
+    type: _MadeType
     name: str = ""
     ids: tuple[int, ...]
     marks: tuple[str, ...] = ()
@@ -52,7 +59,7 @@ class Group(_Line):
 class TagLink(_Line):
     """Objects of one class that a tag is about to be put on."""
 
-    type: str
+    type: _PlaceType
     text: str
     ids: tuple[int, ...]
 

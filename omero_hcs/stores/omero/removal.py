@@ -30,6 +30,8 @@ def spared(journals: Journals, anchors: Anchors, own: Place, made: Iterable[Made
 def remove(session: Session, group: int, owner: int, made: Iterable[Made]) -> None:
     """Delete what a run made; a tag only where nobody uses it any longer.
 
+    Whatever a journal says, nothing goes that is not of the user who wrote it.
+
     Parameters
     ----------
     session : Session
@@ -47,7 +49,7 @@ def remove(session: Session, group: int, owner: int, made: Iterable[Made]) -> No
             ids[one.type].add(one.id)
     links = [(kind, number) for kind, own in ids.items() if kind.endswith(LINK) for number in own]
     tags = ids.pop("TagAnnotation", set()) | set(link_children(session, links).values())
-    delete(session, group, ids)
+    delete(session, group, ids, owner=owner)
     delete(session, group, {"TagAnnotation": _unused(session, owner, tags)})
 
 

@@ -172,7 +172,7 @@ class UnitWrite:
             if any(one.state == "theirs" for one in there):
                 continue
             if lost := [one for one in there if one.state in ("gone", "loose")]:
-                kept += [f"deleted by a user: {one.place}" for one in lost]
+                kept += [f"deleted by a user: {self._place(slot, one)}" for one in lost]
                 continue
             same = [one.made for one in there if self._is_same(slot, one.made)]
             if same:
@@ -185,6 +185,13 @@ class UnitWrite:
     def _is_same(self, slot: Slot, made: Made) -> bool:
         pairs = self._wishes.pairs.get(slot)
         return slot[0] in _BY_MARK or (pairs is not None and pairs.mark == made.mark)
+
+    def _place(self, slot: Slot, seen: Seen) -> str:
+        wish = self._wishes.tags.get(slot)
+        if wish is None:
+            return seen.place
+        # A link that is gone does not say any longer what it was on.
+        return f"{place_of(self._context.session, wish.type, wish.id)} tag {wish.text!r}"
 
     def _drops(self, seen: Sequence[Seen], stay: Sequence[Made]) -> list[Made]:
         """Choose what is ours and not wanted; an archive goes or stays as a whole."""

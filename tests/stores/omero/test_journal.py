@@ -27,6 +27,7 @@ from omero_hcs.stores.omero.record import Made
 RUN, LATER = "20250101T120000-0000aaaa", "20250102T120000-0000bbbb"
 SAMPLE = Path(__file__).parents[1] / "samples" / "journal-1.jsonl"
 UNIT = "B03 field 1"
+PLATE = b'{"type":"made","unit":null,"objects":[{"kind":"file","type":"Plate","ids":[1]}]}\n'
 
 
 @pytest.fixture
@@ -83,7 +84,8 @@ class TestLines:
             read_lines(data, "it")
 
     @pytest.mark.parametrize(
-        "damage", [b"{}\n", b"no json\n", b'{"type":"made","unit":1}\n', b"\xff\xfe\n", b"[1]\n"]
+        "damage",
+        [b"{}\n", b"no json\n", b'{"type":"made","unit":1}\n', b"\xff\xfe\n", b"[1]\n", PLATE],
     )
     def test_a_damaged_one_is_refused_with_the_line(self, sample, damage):
         first, rest = sample.split(b"\n", 1)

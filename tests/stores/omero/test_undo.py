@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from omero.model import DatasetI, ImageAnnotationLinkI, ImageI, TagAnnotationI
+from omero.model import DatasetI, ImageAnnotationLinkI, ImageI, RoiI, TagAnnotationI
 from omero.rtypes import rstring
 
 from omero_hcs.errors import NotAllowedError, RunNotFoundError
@@ -11,6 +11,7 @@ from omero_hcs.results import KeyValues, ResultFile, Roi, Tag
 from omero_hcs.stores.omero import removal, undo
 from omero_hcs.stores.omero.changes import delete
 from omero_hcs.stores.omero.journal import Pen
+from omero_hcs.stores.omero.journal_lines import Group, MadeLine, written
 
 RUN, LATER = "20250101T120000-0000aaaa", "20250102T120000-0000bbbb"
 
@@ -121,10 +122,10 @@ class TestCrash:
             home.store.write(results())
             left = iter(range(fails, -1, -1))
 
-            def delete_some(*given, left=left):
+            def delete_some(*given, left=left, **named):
                 if next(left) == 0:
                     raise _CrashError
-                return delete(*given)
+                return delete(*given, **named)
 
             with monkeypatch.context() as patch:
                 patch.setattr(removal, "delete", delete_some)
@@ -288,6 +289,24 @@ class TestWhoMay:
         assert home.snapshot() == theirs
         store.undo(LATER)
         assert home.snapshot() == before
+
+    def test_a_journal_that_was_tampered_with_deletes_nothing_of_others(
+        self, home, results, rows, omero_conn, omero_second_conn
+    ):
+        """An administrator who undoes a run is not to be tricked into more than that."""
+        own = RoiI()
+        own.image = ImageI(int(home.first_image().id), loaded=False)
+        number = omero_second_conn.getUpdateService().saveAndReturnObject(own).id.val
+        home.store.write(results())
+        ((file,),) = rows("select f.id from OriginalFile f where f.name like 'omero-hcs-run-%'")
+        roi = Group(kind="roi", type="Roi", name=home.first_image().id, ids=(number,))
+        line = written([MadeLine(unit=None, objects=(roi,), complete=True)])
+        store = omero_conn.createRawFileStore()
+        store.setFileId(file)
+        store.write(line, store.size(), len(line))
+        store.close()
+        home.store.undo(RUN)
+        assert rows("select r.id from Roi r") == [(number,)]
 
     def test_a_run_that_is_not_there_is_refused_with_those_that_are(self, home, results):
         home.store.write(results())
