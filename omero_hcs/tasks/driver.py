@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from omero_hcs import lazy
-from omero_hcs.errors import HcsError, RunNotFoundError, WriteError
+from omero_hcs.errors import HcsError, NotAllowedError, RunNotFoundError, WriteError
 from omero_hcs.jobs.base import ATTEMPTS, Engine, RunStatus
 from omero_hcs.jobs.hold import held
 from omero_hcs.jobs.identity import file_sha256, new_run_id, run_key
@@ -351,8 +351,17 @@ class _Run:
                 if manifest["key"] != spec.key or older == spec.run_id:
                     continue
                 if status == "done" or not self._is_done(older):
-                    self._keep(self.store.undo(older))
-                    self.ledger.end(older, "undone", message=f"replaced by {spec.run_id}")
+                    self._replace(older, spec.run_id)
+
+    def _replace(self, older: str, run_id: str) -> None:
+        """Undo one run for another; one of another user's that may not be undone stays."""
+        try:
+            self._keep(self.store.undo(older))
+        except NotAllowedError as error:
+            note = f"The same request was run before, and its results stay: {error}"
+            self.notes.extend({note} - set(self.notes))
+        else:
+            self.ledger.end(older, "undone", message=f"replaced by {run_id}")
 
     def _is_done(self, run_id: str) -> bool:
         try:

@@ -14,6 +14,7 @@ from omero_hcs.cli.main import run as command
 from omero_hcs.errors import NotAllowedError, ServerLostError
 from omero_hcs.model import ImageSet
 from omero_hcs.results import Table
+from omero_hcs.settings import Settings
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks.crop_cells import Params
 from omero_hcs.tasks.driver import run_task
@@ -92,6 +93,45 @@ def test_who_may_not_annotate_is_told_before_a_pixel_is_read(
     assert told.faults == (said.partition("  - ")[2],)
     assert told.reads["fields"] == FIELDS
     assert ledger.runs() == []
+
+
+def test_a_run_over_two_plates_is_kept_with_both_and_undone_on_both(
+    crop, memory, people, omero_put, omero_uri, omero_open, settings
+):
+    plates = [memory(2).store, memory(3).store]
+    ids = [omero_put(people[0], plate).plate for plate in plates]
+    uri = omero_uri(f"plate/{ids[0]},{ids[1]}")
+    outcome = crop(uri)
+    assert outcome.summary["cells"] == 3 * 5
+
+    def runs():
+        store = omero_open(people[0], f"plate/{ids[0]},{ids[1]}")
+        return [[item["run_id"] for item in store.runs(ref)] for ref in store.refs()]
+
+    assert runs() == [[outcome.run_id]] * 2
+    assert undo_run(outcome.run_id, settings=settings).counts["table"] == 4
+    assert runs() == [[], []]
+
+
+def test_the_same_request_of_another_user_stays_beside_ones_own(
+    omero_make_group, omero_make_user, omero_way_in, omero_put, omero_uri, memory, tmp_path
+):
+    """A member of a read-annotate group may add to the plate, and remove nothing of the owner's."""
+    group = omero_make_group("read-annotate")
+    owner, member = omero_make_user(group), omero_make_user(group)
+    plate = memory(2)
+    uri = omero_uri(f"plate/{omero_put(owner, plate.store).plate}")
+    params, runs = Params(crop_size="16px", save_crops=False), []
+    for user in (owner, member):
+        omero_way_in(user)
+        own = Settings(state_dir=tmp_path / user.name, models_dir=tmp_path)
+        runs.append(run_task("crop_cells", uri, params, settings=own))
+    assert [run.status for run in runs] == ["done", "done"]
+    (told,) = [text for text in runs[1].summary["warnings"] if runs[0].run_id in text]
+    assert "results stay" in told
+    assert owner.name in told
+    again = run_task("crop_cells", uri, params, settings=own)
+    assert (again.how, again.run_id) == ("answered", runs[1].run_id)
 
 
 def test_a_server_that_goes_away_ends_the_run_and_the_same_request_goes_on(
