@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.errors import DataError
+from omero_hcs.errors import DataError, ImageNotFoundError
 from omero_hcs.imaging.crop import crop_cells
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.jobs.identity import unit_generator
@@ -141,11 +141,14 @@ class _Pictures:
         thumbnails: list[Thumbnail] = []
         for number, row in enumerate(todo, 1):
             progress("drawing the report", number, len(todo))
-            site = sites[row["image"]]
+            # It was read when it was judged; a picture less is no reason to fail.
+            site = sites.get(row["image"])
+            if site is None:
+                continue
             try:
                 image = self._read(site, row)
-            except DataError:
-                continue  # It was read when it was judged; a picture less is no reason to fail.
+            except (DataError, ImageNotFoundError):
+                continue
             rows = wanted.get(row["unit"], [])
             crops |= dict(self._items(image, site, cells, rows))
             if row["unit"] in shown:

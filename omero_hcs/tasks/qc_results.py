@@ -170,14 +170,17 @@ def qc_results(
         Told after every field that is drawn.
     """
     run = json.loads(record.content)
+    # Images that were deleted since they were judged cannot be noted on.
+    there = [site.image.id for site in layout_of(store, target).sites()]
+    noted = {**tables, "fields": tables["fields"].where(np.isin(tables["fields"]["image"], there))}
     return Results(
         run_id=run["run_id"],
         key=run["key"],
         task=run["task"],
         target=target,
         tables=tables,
-        tags=tuple(qc_tags(run, target, tables)),
-        key_values=tuple(qc_key_values(run, target, tables)),
+        tags=tuple(qc_tags(run, target, noted)),
+        key_values=tuple(qc_key_values(run, target, noted)),
         files=(record, *report_files(store, target, tables, record.content, progress)),
     )
 
