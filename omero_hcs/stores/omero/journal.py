@@ -32,6 +32,7 @@ from omero_hcs.stores.omero.journal_lines import (
     RemovingLine,
     RunLine,
     UndoingLine,
+    lines_about,
     read_lines,
     written,
 )
@@ -234,9 +235,9 @@ class Journals:
                 continue
             key = (place.file, place.size)
             if key not in self._tags:
-                lines, _ = read_lines(self._content(place), _shown(place))
+                data = lines_about(self._content(place), "tag")
                 journal = Journal(place)
-                journal.take(lines)
+                journal.take(read_lines(data, _shown(place))[0])
                 self._tags[key] = journal.tag_links()
             found |= self._tags[key]
         return found

@@ -193,6 +193,13 @@ def read_lines(data: bytes, where: str) -> tuple[list[Line], int]:
     return lines, good
 
 
+def lines_about(data: bytes, kind: str) -> bytes:
+    """Leave out the lines of a journal that list nothing of a kind; most are of ROIs alone."""
+    first, *rest = data.splitlines(keepends=True) or [b""]
+    marks = (f'"kind":"{kind}"'.encode(), b'"type":"undoing"')
+    return b"".join([first, *(line for line in rest if any(mark in line for mark in marks))])
+
+
 def _refuse_newer(value: Any, where: str) -> None:
     found = value.get("schema_version") if isinstance(value, dict) else None
     if isinstance(found, int) and found > SCHEMA_VERSION:

@@ -17,7 +17,7 @@ from omero_hcs.stores.omero.record import Made, place_of
 from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.tables import restore_bulk_table
-from omero_hcs.stores.omero.unlisted import unlisted
+from omero_hcs.stores.omero.unlisted import unattached_tables, unlisted
 
 _LOOKED_AT_ONCE = 5_000
 
@@ -90,6 +90,8 @@ class _Undo:
                 pen.write(UndoingLine())
         gone = spared(self._journals, self._anchors, place, removable(seen))
         remove(session, place.group, place.owner, gone)
+        tables = unattached_tables(session, self._journal)
+        delete(session, place.group, {"OriginalFile": tables}, owner=place.owner)
         kept = [one.place for one in seen if one.state == "theirs"]
         notes = restore_bulk_table(session, place.group, self._anchors)
         delete(session, place.group, {"FileAnnotation": [place.annotation]})

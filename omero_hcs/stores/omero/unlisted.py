@@ -48,6 +48,27 @@ def unlisted(session: Session, journal: Journal, unit: str | None) -> list[Made]
     return [one for one in found if (one.type, one.id) not in known]
 
 
+def unattached_tables(session: Session, journal: Journal) -> set[int]:
+    """Find the files of OMERO.tables that a crash left before they were attached to anything."""
+    place, header = journal.place, journal.header
+    if header is None or not journal.units[None].open_intents:
+        return set()
+    hql = (
+        "select f.id, f.name from OriginalFile f where f.name like :name "
+        "and f.details.owner.id = :owner and f.details.group.id = :group"
+    )
+    end = f"-{header.run_id}.h5"
+    given: dict[str, int | str] = {
+        "name": f"omero-hcs-%{end}",
+        "owner": place.owner,
+        "group": place.group,
+    }
+    # An underscore in the run's id means any letter in a pattern.
+    files = {row[0] for row in session.project(hql, given) if row[1].endswith(end)}
+    attached = "select a.file.id from FileAnnotation a where a.file.id in (:ids)"
+    return files - {row[0] for row in project_all(session, attached, files)}
+
+
 def _annotations(session: Session, label: str, owner: int) -> list[Made]:
     given: dict[str, int | str] = {"label": label, "owner": owner}
     where = "where a.description = :label and a.details.owner.id = :owner"

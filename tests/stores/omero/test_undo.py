@@ -8,7 +8,7 @@ from omero.rtypes import rstring
 
 from omero_hcs.errors import NotAllowedError, RunNotFoundError
 from omero_hcs.results import KeyValues, ResultFile, Roi, Tag
-from omero_hcs.stores.omero import removal, undo
+from omero_hcs.stores.omero import removal, tables, undo
 from omero_hcs.stores.omero.changes import delete
 from omero_hcs.stores.omero.journal import Pen
 from omero_hcs.stores.omero.journal_lines import Group, MadeLine, written
@@ -136,6 +136,19 @@ class TestCrash:
                 assert home.store.write(results()).kept == ()
             home.store.undo(RUN)
             assert home.snapshot() == before
+
+    def test_a_table_that_was_begun_goes_as_well(self, home, monkeypatch):
+        before = home.snapshot()
+
+        def crash(*_):
+            raise _CrashError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, "_attach", crash)
+            with pytest.raises(_CrashError):
+                home.store.write(home.results(RUN))
+        home.store.undo(RUN)
+        assert home.snapshot() == before
 
     def test_a_line_that_was_cut_short_does_not_count(self, home, results, omero_conn, rows):
         before = home.snapshot()
