@@ -184,9 +184,12 @@ class _TiffPlanes:
     def __init__(self, plane: Callable[[int, int, int], ImageArray]) -> None:
         self._plane = plane
 
-    def fill(self, target: NDArray[Any], *, z: int, c: int, t: int) -> None:
-        """Read one plane; see `Planes.fill`."""
-        _put(target, self._plane(t, c, z))
+    def fill(
+        self, targets: Sequence[NDArray[Any]], channels: Sequence[int], *, z: int, t: int
+    ) -> None:
+        """Read planes; see `Planes.fill`."""
+        for target, channel in zip(targets, channels, strict=True):
+            _put(target, self._plane(t, channel, z))
 
 
 def _put(target: NDArray[Any], plane: ImageArray) -> None:

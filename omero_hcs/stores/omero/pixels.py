@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,10 @@ _QUERY = (
     "left outer join p.pixelsType t left outer join i.fileset f where i.id in (:ids) "
     "order by i.id, p.id"
 )
+
+
+Place = tuple[int, int, int]
+"""z, channel and time point of a plane, as OMERO's calls take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,47 +232,67 @@ class _ServerPlanes:
         self._stored = stored
         self._largest = largest
 
-    def fill(self, target: NDArray[Any], *, z: int, c: int, t: int) -> None:
-        """Read one plane; see `Planes.fill`."""
+    def fill(
+        self, targets: Sequence[NDArray[Any]], channels: Sequence[int], *, z: int, t: int
+    ) -> None:
+        """Read planes; see `Planes.fill`."""
+        places = [(z, channel, t) for channel in channels]
         try:
-            self._connection.session.read(lambda conn: self._fill(conn, target, z, c, t))
+            self._connection.session.read(lambda conn: self._fill(conn, targets, places))
         except (DataError, omero.ServerError, Ice.Exception) as error:
-            raise self._unreadable(error, z, c, t) from error
-        if self._stored.is_unfinished and not target.any():
+            raise self._unreadable(error, places) from error
+        if self._stored.is_unfinished and not all(target.any() for target in targets):
             msg = (
                 f"Image {self._image.name} (id {self._image.id}) has no planes: they were never "
                 "written, or are being written now. Wait for its import, or import it again."
             )
             raise DataError(msg)
 
-    def _fill(self, conn: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
+    def _fill(self, conn: Any, targets: Sequence[NDArray[Any]], places: Sequence[Place]) -> None:
         is_old = self._connection.is_open(conn)
         try:
-            self._transfer(self._connection.store(conn, self._stored), target, z, c, t)
+            self._transfer(conn, targets, places)
         except BaseException as error:
             self._connection.drop()
             if not (is_old and isinstance(error, Ice.ObjectNotExistException)):
                 raise
             # The server has let go of a store that was idle for long; its session may be alive.
-            self._transfer(self._connection.store(conn, self._stored), target, z, c, t)
+            self._transfer(conn, targets, places)
 
-    def _transfer(self, store: Any, target: NDArray[Any], z: int, c: int, t: int) -> None:
-        if target.nbytes <= self._largest and target.size <= _PYRAMID_PIXELS:
-            fill_from_wire(target, store.getPlane(z, c, t))
+    def _transfer(
+        self, conn: Any, targets: Sequence[NDArray[Any]], places: Sequence[Place]
+    ) -> None:
+        store = self._connection.store(conn, self._stored)
+        plane = targets[0]
+        if plane.nbytes <= self._largest and plane.size <= _PYRAMID_PIXELS:
+            _stream(store, targets, places)
             return
-        for rows, columns in _tiles(store, target, self._largest):
-            part = target[rows, columns]
-            height, width = part.shape
-            fill_from_wire(part, store.getTile(z, c, t, columns.start, rows.start, width, height))
+        for target, place in zip(targets, places, strict=True):
+            for rows, columns in _tiles(store, target, self._largest):
+                part = target[rows, columns]
+                size_y, size_x = part.shape
+                raw = store.getTile(*place, columns.start, rows.start, size_x, size_y)
+                fill_from_wire(part, raw)
 
-    def _unreadable(self, error: Exception, z: int, c: int, t: int) -> DataError:
+    def _unreadable(self, error: Exception, places: Sequence[Place]) -> DataError:
         why = str(error) if isinstance(error, DataError) else reason(error)
+        z, _, t = places[0]
+        channels = ", ".join(str(channel) for _, channel, _ in places)
         msg = (
-            f"Image {self._image.name} (id {self._image.id}) cannot be read (z {z}, channel {c}, "
-            f"time point {t}): {why}. See whether "
-            "OMERO.web shows it; if not, import it again."
+            f"Image {self._image.name} (id {self._image.id}) cannot be read (z {z}, channel "
+            f"{channels}, time point {t}): {why}. See whether OMERO.web shows it; if not, import "
+            "it again."
         )
         return DataError(msg)
+
+
+def _stream(store: Any, targets: Sequence[NDArray[Any]], places: Sequence[Place]) -> None:
+    """Read whole planes; the server prepares the next one while this one is decoded."""
+    asked: deque[Any] = deque()
+    left = iter(places)
+    for target in targets:
+        asked.extend(store.begin_getPlane(*place) for place in islice(left, 2 - len(asked)))
+        fill_from_wire(target, store.end_getPlane(asked.popleft()))
 
 
 def _tiles(store: Any, plane: NDArray[Any], largest: int) -> Iterator[tuple[slice, slice]]:

@@ -26,8 +26,10 @@ PIXEL_DTYPES: Mapping[str, str] = MappingProxyType(
 class Planes(Protocol):
     """The planes of one image."""
 
-    def fill(self, target: NDArray[Any], *, z: int, c: int, t: int) -> None:
-        """Put one plane into an array of its shape (Y, X) and dtype."""
+    def fill(
+        self, targets: Sequence[NDArray[Any]], channels: Sequence[int], *, z: int, t: int
+    ) -> None:
+        """Put the planes of some channels into arrays of their shape (Y, X) and dtype."""
         ...
 
 
@@ -60,8 +62,7 @@ def gather(
             _fill_highest(planes, target, image.size_z, c=channel, t=t)
     else:
         plane = _plane_number(planes, image, z, t)
-        for target, channel in zip(found, wanted, strict=True):
-            planes.fill(target, z=plane, c=channel, t=t)
+        planes.fill(list(found), wanted, z=plane, t=t)
     if wanted == list(channels):
         return found
     return found[[wanted.index(channel) for channel in channels]]
@@ -77,17 +78,17 @@ def _plane_number(planes: Planes, image: Image, z: ZChoice, t: int) -> int:
     plane = np.empty((image.size_y, image.size_x), np.dtype(image.dtype))
     scores = []
     for number in range(image.size_z):
-        planes.fill(plane, z=number, c=0, t=t)
+        planes.fill([plane], [0], z=number, t=t)
         scores.append(focus_score(plane))
     return int(np.argmax(scores))
 
 
 def _fill_highest(planes: Planes, target: NDArray[Any], size_z: int, *, c: int, t: int) -> None:
-    planes.fill(target, z=0, c=c, t=t)
+    planes.fill([target], [c], z=0, t=t)
     if size_z > 1:
         plane = np.empty_like(target)
         for number in range(1, size_z):
-            planes.fill(plane, z=number, c=c, t=t)
+            planes.fill([plane], [c], z=number, t=t)
             np.maximum(target, plane, out=target)
 
 

@@ -116,10 +116,11 @@ class Counted:
     def __init__(self, stack):
         self.stack, self.read = stack, []
 
-    def fill(self, target, *, z, c, t):
+    def fill(self, targets, channels, *, z, t):
         assert t == 0
-        self.read.append((c, z))
-        target[...] = self.stack[c, z]
+        for target, channel in zip(targets, channels, strict=True):
+            self.read.append((channel, z))
+            target[...] = self.stack[channel, z]
 
 
 @pytest.mark.parametrize(
