@@ -84,20 +84,28 @@ class _Undo:
     def run(self, conn: Any) -> UndoneReport:  # noqa: ARG002  (`Session.write` gives it)
         """Remove what is the run's; started again after an interruption, it goes on."""
         session, place = self._session, self._journal.place
-        seen = [one for part in self._parts() for one in look(session, part)]
-        if seen:
-            with self._journals.pen(self._journal) as pen:
-                pen.write(UndoingLine())
-        gone = spared(self._journals, self._anchors, place, removable(seen))
-        remove(session, place.group, place.owner, gone)
+        counts: Counter[str] = Counter()
+        kept: list[str] = []
+        self._announce()
+        for part in self._parts():
+            seen = look(session, part)
+            gone = spared(self._journals, self._anchors, place, removable(seen))
+            remove(session, place.group, place.owner, gone)
+            counts.update(one.kind for one in gone if one.kind != "link")
+            kept += [one.place for one in seen if one.state == "theirs"]
         tables = unattached_tables(session, self._journal)
         delete(session, place.group, {"OriginalFile": tables}, owner=place.owner)
-        kept = [one.place for one in seen if one.state == "theirs"]
         notes = restore_bulk_table(session, place.group, self._anchors)
         delete(session, place.group, {"FileAnnotation": [place.annotation]})
         self._journals.forget()
-        counts = Counter(one.kind for one in gone if one.kind != "link")
         return UndoneReport(counts, tuple(kept), tuple(notes))
+
+    def _announce(self) -> None:
+        """Note that all is about to go: what is gone was not deleted by a user then."""
+        # Who undoes the run of another may delete what it made, but not always add to a file.
+        if self._journal.units and self._journal.place.owner == self._session.user_id:
+            with self._journals.pen(self._journal) as pen:
+                pen.write(UndoingLine())
 
     def _parts(self) -> Iterator[list[Made]]:
         """Everything that the run made, several units at once, each whole."""
