@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ezomero
 import pytest
-from omero.model import PermissionsI, TagAnnotationI
+from omero.model import AnnotationAnnotationLinkI, PermissionsI, TagAnnotationI
 from omero.rtypes import rstring
 
 from omero_hcs.errors import InputError, InputErrors, NotAllowedError, WriteError
@@ -92,6 +92,22 @@ class TestTags:
         (note,) = report.notes
         assert "tag 'blurred' is another user's" in note
         assert tags_of() == [(images[0], "blurred")]
+
+    def test_a_tag_that_a_user_put_into_a_tag_set_stays_when_the_run_goes(
+        self, home, write, images, omero_conn, rows
+    ):
+        write(tags=(Tag("image", images[0], "blurred"),))
+        ours = "select t.id from TagAnnotation t where t.ns = :ns"
+        ((tag,),) = rows(ours, ns=TAG_NAMESPACE)
+        tags, link = TagAnnotationI(), AnnotationAnnotationLinkI()
+        tags.textValue = rstring("Quality")
+        tags.ns = rstring("openmicroscopy.org/omero/insight/tagset")
+        link.parent, link.child = tags, TagAnnotationI(tag, loaded=False)
+        omero_conn.getUpdateService().saveObject(link)
+        assert home.store.undo(RUN).counts == {"tag": 1}
+        assert rows("select t.id from TagAnnotation t where t.ns = :ns", ns=TAG_NAMESPACE) == [
+            (tag,)
+        ]
 
     def test_odd_texts_come_back_and_are_found_again(self, home, write, images, tags_of):
         before = home.snapshot()
