@@ -34,6 +34,9 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 """Columns of `labels.csv` and of every LabelTable."""
 
+REACH_COLUMNS = ("reach_y", "reach_x")
+"""How far, in pixels, the region of a label goes from its centre; NaN for a point or an image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:

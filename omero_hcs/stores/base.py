@@ -122,7 +122,8 @@ class PlateStore(Protocol):
     def labels(self, target: ObjectRef, *, source: LabelSource) -> Table:
         """Read what users labelled: a table with `results.LABEL_COLUMNS`.
 
-        A row whose y and x are NaN is about a whole image: a weak label of all its cells.
+        A row whose y and x are NaN is about a whole image: a weak label of all its cells. A store
+        that knows how large drawn regions are adds `results.REACH_COLUMNS`.
 
         Raises
         ------

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from omero_hcs.errors import DataError
 from omero_hcs.imaging.centers import grid_centers, label_centers
@@ -121,7 +120,7 @@ class CellFinder:
         )
 
     def crops_at(
-        self, unit: Unit, points: NDArray[np.float64]
+        self, unit: Unit, points: NDArray[np.float64], reach: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_]]:
         """Crop a field at given points, each moved onto the nucleus it is meant for.
 
@@ -131,6 +130,9 @@ class CellFinder:
             The field.
         points : array, shape (N, 2)
             Where users labelled, (y, x) in pixels.
+        reach : array, shape (N, 2), optional
+            How far the region that a user drew goes from there; NaN where it was a point. A nucleus
+            outside is not meant by a region, however near it is.
 
         Returns
         -------
@@ -138,22 +140,38 @@ class CellFinder:
         centers : array, shape (N, 2)
             Where they were cut.
         alone : array, shape (N,), bool
-            Points with no centre within half a crop, cropped where they are.
+            Points with no such centre within half a crop, cropped where they are.
         """
         pixels = self._read(unit)
         stains, nuclei = pixels.stains, pixels.segmented()
         found = self._centers(unit, pixels.site, nuclei, (stains.shape[1], stains.shape[2]))
-        alone = np.ones(len(points), dtype=np.bool_)
+        nearest = _nearest(points, found.centers, self._boxes(points, reach))
+        alone = nearest < 0
         centers = points.copy()
-        if len(found.centers):
-            distance, nearest = cKDTree(found.centers).query(points)
-            alone = distance > self._scale.side_px / 2
-            centers[~alone] = found.centers[nearest[~alone]]
+        centers[~alone] = found.centers[nearest[~alone]]
         return crop_cells(stains, centers, size=self._scale.side_px), centers, alone
+
+    def _boxes(
+        self, points: NDArray[np.float64], reach: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """How far (y, x) a centre may be from each point, and the distance that it may have."""
+        half = self._scale.side_px / 2
+        boxes = np.full((len(points), 3), half)
+        if reach is not None and self.params.centres != "grid":
+            # What is drawn on a part of a nucleus means that nucleus.
+            radius = (self.survey.nuclear_diameter or 0.0) / 2
+            boxes[:, :2] = np.where(np.isnan(reach), half, np.maximum(reach, radius))
+        return boxes
 
     def _read(self, unit: Unit) -> _Pixels:
         started = time.monotonic()
-        site = self.sites[unit.target.id, unit.image or ""]
+        site = self.sites.get((unit.target.id, unit.image or ""))
+        if site is None:
+            msg = (
+                f"Image {unit.image} of {unit.target.kind} {unit.target.id} ({unit.id}) is no "
+                "longer there: it was deleted or moved after the run had been planned."
+            )
+            raise DataError(msg)
         image = site.image
         indices = [image.channel(name).index for name in self.survey.channels]
         extra = [] if self.survey.nuclear is None else [image.channel(self.survey.nuclear).index]
@@ -251,6 +269,19 @@ class _Found:
         order = np.lexsort((self.centers[:, 1], self.centers[:, 0]))
         measures = {name: values[order] for name, values in self.measures.items()}
         return _Found(self.centers[order], self.kinds[order], measures)
+
+
+def _nearest(
+    points: NDArray[np.float64], centers: NDArray[np.float64], boxes: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Nearest of the centres that each point may mean, shape (N,); -1 where there is none."""
+    if not len(centers):
+        return np.full(len(points), -1)
+    away = np.abs(centers[None] - points[:, None])
+    distance = np.hypot(away[..., 0], away[..., 1])
+    meant = (away <= boxes[:, None, :2]).all(axis=-1) & (distance <= boxes[:, None, 2])
+    distance[~meant] = np.inf
+    return np.where(meant.any(axis=1), distance.argmin(axis=1), -1)
 
 
 def _found(centers: NDArray[np.float64], kind: str, nuclei: Nuclei | None = None) -> _Found:

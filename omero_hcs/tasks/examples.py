@@ -16,7 +16,7 @@ from omero_hcs.errors import DataError, InputErrors
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.jobs.identity import unit_generator
 from omero_hcs.model import ObjectRef, Site, Unit, ZChoice
-from omero_hcs.results import Table
+from omero_hcs.results import REACH_COLUMNS, Table
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import all_units, layout_of, sites_by_image
 from omero_hcs.tasks.cells import CellFinder, FieldError
@@ -76,6 +76,9 @@ class Examples:
     _tables: list[Table] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        blank = np.full(len(self.labels), np.nan)
+        missing = [name for name in REACH_COLUMNS if name not in self.labels]
+        self.labels = self.labels.with_columns(**dict.fromkeys(missing, blank))
         self.used = np.full(len(self.labels), "unused", dtype="U9")
         self._weak = is_weak(self.labels)
         self._rows = LabelRows(self.labels)
@@ -105,8 +108,8 @@ class Examples:
     def _of_image(self, planes: Planes, rows: NDArray[np.intp]) -> Iterator[Crops]:
         labelled: list[NDArray[np.float64]] = []
         for unit, own in self._labelled_planes(planes, rows[~self._weak[rows]]):
-            points = np.stack([self.labels["y"][own], self.labels["x"][own]], axis=1)
-            crops, centers, alone = self.finder.crops_at(unit, points.astype(np.float64))
+            points, reach = (self._pairs(names, own) for names in (("y", "x"), REACH_COLUMNS))
+            crops, centers, alone = self.finder.crops_at(unit, points, reach)
             places = [(unit.id, *center) for center in centers.round(3).tolist()]
             settled = self._settle(unit, own, centers, places)
             labelled.append(centers[~alone])
@@ -116,6 +119,10 @@ class Examples:
         about_all = rows[self._weak[rows]]
         if len(about_all):
             yield from self._of_field(planes, about_all, labelled)
+
+    def _pairs(self, names: Sequence[str], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Two columns of labels, shape (N, 2)."""
+        return np.stack([self.labels[name][rows].astype(np.float64) for name in names], axis=1)
 
     def _labelled_planes(
         self, planes: Planes, rows: NDArray[np.intp]
@@ -210,9 +217,9 @@ class Examples:
         told = list(conflict_warnings(self.conflicts, self.params.rule))
         if self.alone:
             told.append(
-                f"{self.alone} of {strong} labels have no nucleus within half a crop; they were "
-                "cropped where they are. Cells without a nucleus are judged only in fields that "
-                "have next to none."
+                f"{self.alone} of {strong} labels have no nucleus within half a crop, and inside "
+                "what was drawn; they were cropped where they are. Cells without one are judged "
+                "only in fields that have next to none."
             )
         repeated = int((self.used == "repeated").sum())
         if repeated:

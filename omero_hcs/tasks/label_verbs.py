@@ -12,7 +12,7 @@ import numpy as np
 
 from omero_hcs.errors import InputErrors, LabelError
 from omero_hcs.model import ObjectRef
-from omero_hcs.results import Table
+from omero_hcs.results import LABEL_COLUMNS, Table
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import open_store
 from omero_hcs.tasks.base import Progress, all_units, no_progress
@@ -92,7 +92,8 @@ def export_labels(where: Sequence[str], params: LabelParams) -> str:
     """Write the labels as a `labels.csv`, by their classes.
 
     Labels of whole fields have empty `y` and `x`, which no label file may have: they are for other
-    programs to read, and for the record.
+    programs to read, and for the record. How large regions are is not kept: in a file, a label
+    means the nearest nucleus.
 
     Raises
     ------
@@ -103,7 +104,8 @@ def export_labels(where: Sequence[str], params: LabelParams) -> str:
     columns = {
         name: np.where(np.isnan(table[name]), "", table[name].astype(str)) for name in ("y", "x")
     }
-    return table.with_columns(**columns).to_csv()
+    table = table.with_columns(**columns)
+    return Table({name: table[name] for name in LABEL_COLUMNS}).to_csv()
 
 
 def check(

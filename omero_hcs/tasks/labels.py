@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omero_hcs.errors import LabelError
 from omero_hcs.model import ObjectRef
-from omero_hcs.results import LABEL_COLUMNS, Table
+from omero_hcs.results import LABEL_COLUMNS, REACH_COLUMNS, Table
 from omero_hcs.stores.base import LabelKind, LabelSource, PlateStore
 from omero_hcs.tasks.base import CellParams
 from omero_hcs.tasks.conflicts import Rule
@@ -245,7 +245,9 @@ def _read(store: PlateStore, target: ObjectRef, source: LabelSource) -> Table:
     texts = source.model_copy(update={"names": (), "prefix": None})
     table = store.labels(target, source=texts)
     plate = target.id if target.kind == "plate" else ""
-    return table.with_columns(plate=np.full(len(table), plate))
+    unknown = np.full(len(table), np.nan)
+    reach = {name: table.columns.get(name, unknown) for name in REACH_COLUMNS}
+    return table.with_columns(plate=np.full(len(table), plate), **reach)
 
 
 def _no_class(source: LabelSource, other: Mapping[str, int]) -> str:
@@ -286,7 +288,9 @@ def labels_digest(
 
 def digest_of(labels: Table) -> str:
     """Find the sha256 (hex) of a label table."""
-    text = Table({name: labels[name] for name in LABEL_COLUMNS}).to_csv()
+    known = np.isfinite([labels[name] for name in REACH_COLUMNS if name in labels]).any()
+    names = (*LABEL_COLUMNS, *REACH_COLUMNS) if known else LABEL_COLUMNS
+    text = Table({name: labels[name] for name in names}).to_csv()
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -52,7 +52,7 @@ def label(name, image=0, at=None, **more):
 def gather(store, *rows, **options):
     """Gather the examples of some labels, and read all crops."""
     params = ExampleParams(**{"labels": "roi,tags", **options})
-    pairs, labels = all_units(store, store.refs(), params), Table.from_rows(rows, LABEL_COLUMNS)
+    pairs, labels = all_units(store, store.refs(), params), Table.from_rows(rows)
     survey = survey_plate(store, pairs, params, name="p", progress=no_progress)
     examples = examples_of(store, store.refs(), params, labels, survey)
     crops = np.concatenate([*examples.crops()])
@@ -77,6 +77,17 @@ class TestPlaces:
         examples = gather(plate_of(), label("normal", 0, (80, 12)), label("normal", 0, (16, 16)))
         assert places(examples) == [(16, 16), (80, 12)]
         assert any("1 of 2 labels have no nucleus within half" in w for w in examples.warnings())
+
+    def test_a_nucleus_beside_a_region_is_not_meant_by_it(self):
+        rows = [
+            label("normal", 0, (32, 32), reach_y=6.0, reach_x=6.0),
+            label("normal", 0, (75, 75), reach_y=1.0, reach_x=1.0),
+            label("normal", 0, (48, 30), reach_y=2.0, reach_x=20.0),
+            label("normal", 0, (30, 15), reach_y=np.nan, reach_x=np.nan),
+        ]
+        examples = gather(plate_of(), *rows)
+        assert places(examples) == [(16, 16), (32, 32), (48, 48), (80, 80)]
+        assert examples.alone == 1
 
     def test_what_is_drawn_in_a_plane_is_looked_at_there(self):
         store = plate_of(planes=7, times=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from omero_hcs.stores.omero.cropnote import CropNote
 from omero_hcs.stores.omero.label_notes import Note
@@ -23,4 +24,5 @@ def crops_said(notes: Iterable[Note], crops: Mapping[int, CropNote]) -> list[Sai
 
 
 def _back(note: Note, crop: CropNote) -> Said:
-    return note.about(str(crop.source), y=crop.y, x=crop.x, z=crop.z, t=crop.t)
+    found = note.about(str(crop.source), y=crop.y, x=crop.x, z=crop.z, t=crop.t)
+    return replace(found, reach=(0.0, 0.0))  # the very cell, not one near it

@@ -10,6 +10,7 @@ at: a plate may have hundreds of thousands of them.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from omero_hcs.stores.omero.shapes import (
     ShapeFacts,
     centre,
     geometry_of,
+    reach,
     roi_mark,
     transform_of,
     written_mark,
@@ -91,6 +93,7 @@ def _said(drawn: _Drawn, place: tuple[float, float], image: Image) -> Said:
         x=place[1],
         z=image.size_z // 2 if facts.z is None or facts.z < 0 else facts.z,
         t=max(0, facts.t or 0),
+        reach=reach(facts) or (math.nan, math.nan),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from omero_hcs.errors import LabelError
 from omero_hcs.model import Layout, ObjectRef, Plate, Site
-from omero_hcs.results import LABEL_COLUMNS, Table
+from omero_hcs.results import LABEL_COLUMNS, REACH_COLUMNS, Table
 from omero_hcs.stores.base import LabelKind, LabelSource
 from omero_hcs.stores.omero.label_crops import crops_said
 from omero_hcs.stores.omero.label_file import label_file
@@ -49,6 +49,8 @@ def read_labels(
     source: LabelSource,
 ) -> Table:
     """Labels of one plate or image set, with `results.LABEL_COLUMNS`; see `PlateStore.labels`.
+
+    Those of a file apart, they have `results.REACH_COLUMNS`, too.
 
     Rows go image by image, and by time within one. Tags and other notes on wells and images have
     no place (y and x are NaN; z and t are 0), one row an image; those on crop images that the URI
@@ -131,7 +133,7 @@ def _table(said: Iterable[Said], target: ObjectRef, layout: Layout, source: Labe
             row = _row(item, plate, site) | {"label": label, "source": source.kind}
             found.append(((order, item.time, item.object_id), row))
     found.sort(key=lambda pair: pair[0])
-    return Table.from_rows([row for _, row in found], LABEL_COLUMNS)
+    return Table.from_rows([row for _, row in found], (*LABEL_COLUMNS, *REACH_COLUMNS))
 
 
 def _row(item: Said, plate: str, site: Site) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def _row(item: Said, plate: str, site: Site) -> dict[str, Any]:
         "time": item.time,
         "source": "",
         "object_id": item.object_id,
+        **dict(zip(REACH_COLUMNS, item.reach, strict=True)),
     }
 
 

@@ -37,6 +37,8 @@ class Said:
         Where; NaN means the whole image.
     z, t : int
         On which plane.
+    reach : tuple of float
+        How far the region goes from there, as (y, x); NaN where it is none.
     """
 
     image: str
@@ -48,6 +50,7 @@ class Said:
     x: float = math.nan
     z: int = 0
     t: int = 0
+    reach: tuple[float, float] = (math.nan, math.nan)
 
 
 def iso_time(milliseconds: int | None) -> str:

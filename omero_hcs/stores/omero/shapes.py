@@ -39,6 +39,7 @@ GEOMETRY = {
 _IDENTITY: Transform = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _MARK = "mark="
+_AREAS = ("Rectangle", "Ellipse", "Polygon", "Mask")
 _DECIMALS = 2  # of a pixel: a viewer may write a number back with fewer digits than it read
 
 
@@ -120,6 +121,28 @@ def centre(facts: ShapeFacts) -> tuple[float, float] | None:
     if not (np.isfinite(x) and np.isfinite(y)):
         return None
     return y, x
+
+
+def reach(facts: ShapeFacts) -> tuple[float, float] | None:
+    """How far an area goes from its middle, as (y, x); None of a point or a line, which is none."""
+    middle = centre(facts)
+    if middle is None or facts.kind not in _AREAS:
+        return None
+    x, y = (np.abs(_outline(facts) - middle[::-1]).max(axis=0)).tolist()
+    return y, x
+
+
+def _outline(facts: ShapeFacts) -> NDArray[np.float64]:
+    """Points (x, y) on the outline of an area, shape (N, 2); of a mask, of its rectangle."""
+    if facts.kind == "Polygon":
+        return _moved(facts, np.array(facts.geometry).reshape(-1, 2))
+    x, y, width, height = facts.geometry
+    if facts.kind == "Ellipse":
+        angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+        around = np.stack([x + np.cos(angles) * width, y + np.sin(angles) * height], axis=1)
+        return _moved(facts, around)
+    corners = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
+    return _moved(facts, corners * (width, height) + (x, y))
 
 
 def shape_mark(facts: ShapeFacts) -> str:

@@ -124,7 +124,9 @@ class TestTags:
         (row,) = labels(TAGS)
         assert is_weak(row)
         assert row["time"]
-        assert {key: row[key] for key in row if key not in ("y", "x", "time")} == {
+        assert math.isnan(row["reach_y"])
+        nowhere = ("y", "x", "time", "reach_y", "reach_x")
+        assert {key: row[key] for key in row if key not in nowhere} == {
             "plate": str(put.plate), "well": "B03", "field": 1, "image": str(put.images[3]),
             "z": 0, "t": 0, "label": "blurred", "user": omero_second_user.name,
             "source": "tag", "object_id": f"TagAnnotation:{number}",
@@ -277,7 +279,7 @@ class TestCrops:
         assert row == {
             "plate": str(put.plate), "well": "B03", "field": 0, "image": str(put.images[2]),
             "z": 2, "t": 1, "y": 12.5, "x": 7.25, "label": "abnormal",
-            "user": omero_user.name, "source": kind,
+            "user": omero_user.name, "source": kind, "reach_y": 0.0, "reach_x": 0.0,
         }  # fmt: skip
 
     def test_come_image_by_image_of_the_source(self, put_set, crops, labels_of, omero_conn):

@@ -18,7 +18,7 @@ from omero.model import ImageI, MaskI, RoiI
 from omero.rtypes import rdouble, rint, rstring, unwrap
 
 from omero_hcs.errors import LabelError
-from omero_hcs.results import LABEL_COLUMNS, Results, Roi
+from omero_hcs.results import LABEL_COLUMNS, REACH_COLUMNS, Results, Roi
 from omero_hcs.stores.base import LabelSource
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.stores.omero.shapes import mark_line, roi_mark, shape_facts
@@ -96,7 +96,7 @@ def labels(omero_open, omero_user, put):
         store = omero_open(user, f"plate/{put.plate}")
         (ref,) = store.refs()
         table = store.labels(ref, source=source)
-        assert tuple(table.columns) == LABEL_COLUMNS
+        assert tuple(table.columns) == (*LABEL_COLUMNS, *REACH_COLUMNS)
         return list(table.rows())
 
     return read
@@ -122,6 +122,7 @@ class TestDrawn:
             "plate": str(put.plate), "well": "B03", "field": 0, "image": str(image),
             "z": 2, "t": 1, "y": 10.0, "x": 9.0, "label": "abnormal",
             "user": omero_second_user.name, "source": "roi", "object_id": f"Shape:{drawn.id.val}",
+            "reach_y": 4.0, "reach_x": 5.0,
         }  # fmt: skip
 
     def test_of_every_kind_are_labels_of_their_middle(self, put, labels, omero_conn):

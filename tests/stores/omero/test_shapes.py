@@ -20,6 +20,7 @@ from omero_hcs.stores.omero.shapes import (
     centre,
     is_untouched,
     mark_line,
+    reach,
     roi_mark,
     shape_facts,
     shape_mark,
@@ -200,3 +201,26 @@ class TestUntouched:
         roi.description = description if description is None else rstring(description)
         assert not is_untouched(roi)
         assert written_mark(description) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "geometry", "expected"),
+    [
+        ("Rectangle", (10, 20, 6, 8), (4, 3)),
+        ("Ellipse", (10, 20, 3, 4), (4, 3)),
+        ("Polygon", (0, 0, 6, 0, 6, 8, 0, 8), (4, 3)),
+        ("Mask", (10, 20, 6, 8), (4, 3)),
+        ("Point", (10, 20), None),
+        ("Line", (0, 0, 5, 5), None),
+        ("Rectangle", (), None),
+    ],
+)
+def test_an_area_goes_so_far_from_its_middle_and_a_point_is_none(kind, geometry, expected):
+    facts = ShapeFacts(kind, geometry=tuple(map(float, geometry)))
+    found = reach(facts)
+    assert found == (None if expected is None else pytest.approx(expected, abs=0.05))
+
+
+def test_a_turned_rectangle_goes_as_far_as_its_corners():
+    turned = ShapeFacts("Rectangle", geometry=(-3, -4, 6, 8), transform=(0, 1, -1, 0, 50, 60))
+    assert reach(turned) == pytest.approx((3, 4))
