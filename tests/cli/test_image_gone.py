@@ -50,3 +50,20 @@ def test_the_run_is_finished_without_notes_or_pictures_of_it(in_memory, model, t
     assert len(noted) == 5
     assert gone not in noted
     assert gone in kept.tables["fields"]["image"].tolist()
+
+
+def test_a_field_that_was_not_judged_yet_fails_alone_and_says_why(in_memory, model, tmp_path):
+    settings = Settings(state_dir=tmp_path / "state", models_dir=tmp_path)
+    params = Params(model=str(model), rois=0)
+
+    def stop(stage, *_):
+        if stage == "judging fields":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_task("apply_qc", in_memory.spec.uri, params, settings=settings, progress=stop)
+    delete_first_image(in_memory)
+    outcome = run_task("apply_qc", in_memory.spec.uri, params, settings=settings)
+    assert (outcome.status, outcome.summary["fields failed"]) == ("partial", 1)
+    ((_, reason),) = outcome.failed
+    assert "is no longer there: it was deleted or moved" in reason
