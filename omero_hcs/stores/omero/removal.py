@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from omero_hcs.stores.omero.changes import delete, project_all
 from omero_hcs.stores.omero.journal import Anchors, Journals, Place
-from omero_hcs.stores.omero.notes import link_children
-from omero_hcs.stores.omero.present import LINK, tag_uses
-from omero_hcs.stores.omero.record import TAG_NAMESPACE, Made, Seen
+from omero_hcs.stores.omero.notes import tags_there
+from omero_hcs.stores.omero.present import tag_uses
+from omero_hcs.stores.omero.record import Made, Seen
 from omero_hcs.stores.omero.session import Session
 
 
@@ -27,7 +27,9 @@ def spared(journals: Journals, anchors: Anchors, own: Place, made: Iterable[Made
     return [one for one in made if one.kind != "tag" or (one.type, one.id) not in others]
 
 
-def remove(session: Session, group: int, owner: int, made: Iterable[Made]) -> None:
+def remove(
+    session: Session, group: int, owner: int, made: Iterable[Made], known: Iterable[Made]
+) -> None:
     """Delete what a run made; a tag only where nobody uses it any longer.
 
     Whatever a journal says, nothing goes that is not of the user who wrote it.
@@ -42,22 +44,22 @@ def remove(session: Session, group: int, owner: int, made: Iterable[Made]) -> No
         Id of the user who made it.
     made : iterable of Made
         Of `removable`. Links of attachments need not be in it: they go with those.
+    known : iterable of Made
+        All that was looked at: a tag whose link went before, and then a crash came, is found by it.
     """
     ids: dict[str, set[int]] = defaultdict(set)
     for one in made:
-        if one.kind != "link" or one.type == "TagAnnotation":
+        if one.kind != "link":
             ids[one.type].add(one.id)
-    links = [(kind, number) for kind, own in ids.items() if kind.endswith(LINK) for number in own]
-    tags = ids.pop("TagAnnotation", set()) | set(link_children(session, links).values())
     delete(session, group, ids, owner=owner)
-    delete(session, group, {"TagAnnotation": _unused(session, owner, tags)})
+    texts = {one.name for one in known if one.kind == "tag" or one.type == "TagAnnotation"}
+    delete(session, group, {"TagAnnotation": _unused(session, group, owner, texts)})
 
 
-def _unused(session: Session, owner: int, tags: set[int]) -> set[int]:
+def _unused(session: Session, group: int, owner: int, texts: set[str]) -> set[int]:
     """Tags that are on nothing, and were made by a run of the same user, whichever run it was."""
-    hql = (
-        "select t.id from TagAnnotation t where t.id in (:ids) and t.ns = :ns "
-        "and t.description like :run and t.details.owner.id = :owner"
-    )
-    rows = project_all(session, hql, tags, ns=TAG_NAMESPACE, run="run=%", owner=owner)
-    return {row[0] for row in rows} - tag_uses(session, tags)
+    tags = tags_there(session, group, texts)
+    hql = "select t.id from TagAnnotation t where t.id in (:ids) and t.description like :run"
+    mine = {number for number, (_, whose) in tags.items() if whose == owner}
+    made = {row[0] for row in project_all(session, hql, mine, run="run=%")}
+    return made - tag_uses(session, made)

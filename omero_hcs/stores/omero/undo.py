@@ -90,7 +90,7 @@ class _Undo:
         for part in self._parts():
             seen = look(session, part)
             gone = spared(self._journals, self._anchors, place, removable(seen))
-            remove(session, place.group, place.owner, gone)
+            remove(session, place.group, place.owner, gone, part)
             counts.update(one.kind for one in gone if one.kind != "link")
             kept += [one.place for one in seen if one.state == "theirs"]
         tables = unattached_tables(session, self._journal)

@@ -157,7 +157,7 @@ class UnitWrite:
             if state.open_intents:
                 pen.write(MadeLine(unit=context.unit, objects=groups_of(found), complete=True))
             if pending:
-                self._remove(journal, removable(look(context.session, pending)))
+                self._remove(journal, removable(look(context.session, pending)), pending)
                 pen.write(RemovedLine(unit=context.unit, objects=groups_of(pending)))
 
     def _plan(self, before: Sequence[Made]) -> _Plan:
@@ -289,16 +289,16 @@ class UnitWrite:
         gone = [one for one in links if children.get((one.type, one.id), -1) in doomed | {-1}]
         objects = groups_of([*drop, *gone])
         pen.write(RemovingLine(unit=context.unit, objects=objects))
-        self._remove(journal, drop)
+        self._remove(journal, drop, drop)
         if any(one.kind == TABLE_KIND for one in drop):
             # Results without wells leave the table of the write before shown for them.
             restore_bulk_table(context.session, context.group, context.anchors)
         pen.write(RemovedLine(unit=context.unit, objects=objects))
 
-    def _remove(self, journal: Journal, made: Sequence[Made]) -> None:
+    def _remove(self, journal: Journal, made: Sequence[Made], known: Sequence[Made]) -> None:
         context, place = self._context, journal.place
         own = spared(self._journals, context.anchors, place, made)
-        remove(context.session, context.group, place.owner, own)
+        remove(context.session, context.group, place.owner, own, known)
 
     def _report(self, plan: _Plan, made: Sequence[Made]) -> WriteReport:
         context = self._context

@@ -78,7 +78,7 @@ def _annotations(session: Session, label: str, owner: int) -> list[Made]:
     marks = file_marks(session, [row[0] for row in files])
     found = [Made("key-values", "MapAnnotation", row[0]) for row in notes]
     found += [
-        Made(_KINDS.get(ns, "link"), "FileAnnotation", number, marks[number])
+        Made(_KINDS.get(ns, "file"), "FileAnnotation", number, marks[number])
         for number, ns in files
     ]
     links = _links_of(session, [one.id for one in found])
