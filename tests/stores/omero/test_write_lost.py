@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from omero.gateway import BlitzGateway  # noqa: F401  (first: loads omero's modules in order)
+
+from omero.clients import BaseClient  # isort: skip
 
 from omero_hcs.errors import ServerLostError
 from omero_hcs.model import StoreSpec
 from omero_hcs.results import KeyValues, ResultFile, Roi, Tag
 from omero_hcs.settings import Settings
+from omero_hcs.stores.omero.journal import Pen
 from omero_hcs.stores.omero.login import Login
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.store import OmeroStore
 from tests.stores.omero.relay import Relay
 
 RUN = "20250101T120000-0000aaaa"
-CUTS = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Where in the answers of the server it is cut, as a part of all of them."""
+LINES = 6
+"""Lines of the journal in a write of these results."""
 
 
 @pytest.fixture
@@ -49,46 +53,46 @@ def results(omero_home):
     )
 
 
-def cut_within(relay, size, part, call):
-    """Make a call whose connection is lost after a part of what the server answers."""
-    relay.cut_after(int(size * part))
-    try:
-        # A cut that hits a question is made good at once, and goes unnoticed.
-        with contextlib.suppress(ServerLostError):
-            call()
-            return 0
-    finally:
-        relay.cut_after(1 << 40)
-    return 1
+@pytest.fixture
+def losing(relay, monkeypatch):
+    """Call something that loses its connection within the given call of a method."""
+
+    def lose(owner, name, number, action):
+        whole, left = getattr(owner, name), iter(range(number, -1, -1))
+
+        def call(*given, **named):
+            if next(left, None) == 0:
+                relay.cut_after(1)
+            return whole(*given, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, call)
+            with pytest.raises(ServerLostError):
+                action()
+
+    return lose
 
 
-def test_the_same_write_completes_what_a_cut_left_half_done(omero_home, store, results, relay):
-    before, start = omero_home.snapshot(), relay.passed
-    report, size = store.write(results), relay.passed - start
-    complete = omero_home.snapshot()
+def test_the_same_write_completes_what_a_cut_left_half_done(omero_home, store, results, losing):
+    before = omero_home.snapshot()
+    report, complete = store.write(results), omero_home.snapshot()
     store.undo(RUN)
-    lost = 0
-    for part in CUTS:
-        lost += cut_within(relay, size, part, lambda: store.write(results))
+    for line in range(LINES):
+        losing(Pen, "write", line, lambda: store.write(results))
         again = store.write(results)
         assert (again.counts, again.kept) == (report.counts, ())
         assert omero_home.snapshot() == complete
         store.undo(RUN)
         assert omero_home.snapshot() == before
-    assert lost
 
 
-def test_the_same_undo_completes_what_a_cut_left_half_done(omero_home, store, results, relay):
+@pytest.mark.parametrize("deletion", [0, 1, 2])
+def test_the_same_undo_completes_what_a_cut_left_half_done(
+    omero_home, store, results, losing, deletion
+):
     before = omero_home.snapshot()
     store.write(results)
-    start = relay.passed
-    store.undo(RUN)
-    size = relay.passed - start
-    lost = 0
-    for part in CUTS:
-        store.write(results)
-        lost += cut_within(relay, size, part, lambda: store.undo(RUN))
-        if store.runs(omero_home.ref):
-            assert store.undo(RUN).kept == ()
-        assert omero_home.snapshot() == before
-    assert lost
+    losing(BaseClient, "submit", deletion, lambda: store.undo(RUN))
+    if store.runs(omero_home.ref):
+        assert store.undo(RUN).kept == ()
+    assert omero_home.snapshot() == before
