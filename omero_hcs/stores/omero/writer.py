@@ -55,7 +55,7 @@ class RunWriter:
 
         What the unit has already and still wants stays as it is, what it lacks is made, and what it
         no longer wants is removed after that. `kept` of the report lists what users changed, took
-        off or deleted, which is left so, and whatever else they should know.
+        off or deleted, which is left so.
         """
         check_run_id(results.run_id)
         files = [item for item in contents(results) if item.kind in _FILES]
