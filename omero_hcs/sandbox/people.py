@@ -12,6 +12,7 @@ from typing import Any, Self
 import omero
 from omero.gateway import BlitzGateway  # loads omero.model and omero.cmd, in the order that works
 from omero.rtypes import rfalse, rstring
+from omero.sys import ParametersI
 
 from omero_hcs.errors import InputError, NotFoundError
 from omero_hcs.sandbox.address import Address
@@ -201,11 +202,14 @@ class People:
 
     def _empty(self, group: Group) -> bool:
         context = {"omero.group": str(group.id)}
-        query = self._admin.getQueryService()
+        query, given = self._admin.getQueryService(), ParametersI()
+        given.addLong("group", group.id)
         targets = {}
         for kind in _CONTENT:
-            text = f"select o.id from {kind} o"
-            rows = query.projection(text, None, context)
+            # By the row's own group: a group's context shows the user group's files, too, which
+            # are the server's scripts and repositories.
+            text = f"select o.id from {kind} o where o.details.group.id = :group"
+            rows = query.projection(text, given, context)
             if rows:
                 targets[kind] = [row[0].val for row in rows]
         return not targets or self._delete(targets, context)

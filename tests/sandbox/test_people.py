@@ -71,3 +71,16 @@ def test_removal_takes_the_content_the_users_and_the_groups(people, omero_root):
     assert query.findByString("ExperimenterGroup", "name", group.name) is None or group.name in left
     with pytest.raises(NotFoundError, match="could not log in"):
         people.connect(user)
+
+
+def test_what_everybody_uses_stays(people, omero_root):
+    def files():
+        hql = "select f.id from OriginalFile f where f.details.group.name = 'user'"
+        rows = omero_root.getQueryService().projection(hql, None, {"omero.group": "-1"})
+        return sorted(row[0].val for row in rows)
+
+    before = files()
+    people.make_user(people.make_group())
+    people.remove()
+    assert before
+    assert files() == before
