@@ -243,6 +243,11 @@ class StoreSpec(_Json):
     uri: str
     secret: str | None = None
 
+    @property
+    def on_server(self) -> bool:
+        """Whether results are kept on a server, for others to see, and not beside the images."""
+        return "://" in self.uri
+
 
 class Unit(_Json):
     """The smallest piece of work: one field at one z and t (or, for training, the whole run).

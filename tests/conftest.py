@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
+
+# First of all: the sandbox's server, which some tests run in their own process, has to see IcePy
+# before anybody imports omero.
+with contextlib.suppress(ImportError):
+    from omero_hcs.sandbox.ice import record  # noqa: F401
 
 # Loading these costs nothing: the first test that asks for a server starts it.
 pytest_plugins = ["omero_hcs.sandbox.pytest_plugin", "tests.omero_fixtures", "pytester"]

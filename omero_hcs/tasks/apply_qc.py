@@ -24,6 +24,7 @@ from omero_hcs.tasks.base import (
     Progress,
     Request,
     all_units,
+    names_of,
 )
 from omero_hcs.tasks.qc_notes import TAG, KeyValuesFor, check_tag
 
@@ -74,13 +75,13 @@ class Params(CellParams):
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Another model file is another run."""
-    from omero_hcs.tasks.labels import labels_digest
+    from omero_hcs.tasks.labels import annotated_positions, digest_of
     from omero_hcs.tasks.models import find_model
 
-    roi = params.centres == "roi"
+    annotated = annotated_positions(store, request.targets, params)
     return Fingerprint(
         model=find_model(params.model, request.settings, store),
-        labels_sha256=labels_digest(store, request.targets, None) if roi else None,
+        labels_sha256=None if annotated is None else digest_of(annotated),
     )
 
 
@@ -107,7 +108,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         allow_hub=request.settings.allow_hub,
     )
     pairs = all_units(store, request.targets, params)
-    name = ", ".join(target.id for target in request.targets)
+    name = names_of(store, request.targets)
     if pairs:
         params = as_trained(params, card, pairs[0][1].image, model=model.name, plate=name)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
@@ -128,13 +129,13 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     from omero_hcs.tasks.cells import FieldError, finder_of
     from omero_hcs.tasks.embedding import embedder_of_model
     from omero_hcs.tasks.failures import describe_failure
-    from omero_hcs.tasks.labels import labels_of
+    from omero_hcs.tasks.labels import annotated_positions
     from omero_hcs.tasks.models import load
 
     model = load(spec.model)
     params = Params.model_validate(spec.context["params"])
     embedder = embedder_of_model(model.card, weights=params.weights, precision=params.precision)
-    annotated = labels_of(store, spec.targets, None) if params.centres == "roi" else None
+    annotated = annotated_positions(store, spec.targets, params)
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
     how: dict[str, float | int | str] = {
         "precision": embedder.precision,

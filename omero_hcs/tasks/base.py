@@ -146,6 +146,13 @@ def layout_of(store: PlateStore, target: ObjectRef) -> Layout:
     return store.plate(target.id) if target.kind == "plate" else store.images(target.id)
 
 
+def names_of(store: PlateStore, targets: Iterable[ObjectRef]) -> str:
+    """Name plates and image sets to a person: a server's ids are bare numbers."""
+    if not store.spec.on_server:
+        return ", ".join(target.id for target in targets)
+    return ", ".join(layout_of(store, target).name for target in targets)
+
+
 def units_of(
     target: ObjectRef, layout: Layout, *, z: ZChoice | Literal["all"], t: int | Literal["all"]
 ) -> Iterator[tuple[Unit, Site]]:

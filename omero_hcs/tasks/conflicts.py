@@ -17,7 +17,7 @@ Rule = Literal["refuse", "latest", "majority", "owner"]
 A tie of the majority, and an owner who labelled nothing there, leave it to the latest.
 """
 
-EXAMPLES = 5
+EXAMPLES = 2
 """Conflicts that a message tells one by one."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import Field
 
@@ -19,6 +20,7 @@ from omero_hcs.tasks.base import (
     Progress,
     Request,
     all_units,
+    names_of,
 )
 
 PIXELS = "pixels"
@@ -37,11 +39,10 @@ class Params(CellParams):
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Nothing but the parameters decides; annotated centres count as labels."""
-    from omero_hcs.tasks.labels import labels_digest
+    from omero_hcs.tasks.labels import annotated_positions, digest_of
 
-    if params.centres != "roi":
-        return Fingerprint()
-    return Fingerprint(labels_sha256=labels_digest(store, request.targets, None))
+    annotated = annotated_positions(store, request.targets, params)
+    return Fingerprint(labels_sha256=None if annotated is None else digest_of(annotated))
 
 
 def plan(store: PlateStore, params: Params, request: Request) -> Plan:
@@ -49,7 +50,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     from omero_hcs.tasks.survey import survey_plate
 
     pairs = all_units(store, request.targets, params)
-    name = ", ".join(target.id for target in request.targets)
+    name = names_of(store, request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     units = tuple(unit for unit, _ in pairs)
     return Plan(units, {"survey": survey.model_dump(mode="json")})
@@ -59,10 +60,10 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     """Crop each field; raw pixels go along as a 2-D column."""
     from omero_hcs.tasks.cells import FieldError, finder_of
     from omero_hcs.tasks.failures import describe_failure
-    from omero_hcs.tasks.labels import labels_of
+    from omero_hcs.tasks.labels import annotated_positions
 
     params = Params.model_validate(spec.params)
-    annotated = labels_of(store, spec.targets, None) if params.centres == "roi" else None
+    annotated = annotated_positions(store, spec.targets, params)
     for field in finder_of(store, spec, params, annotated=annotated).fields(units):
         if isinstance(field, FieldError):
             yield describe_failure(field.unit, field.error)
@@ -91,7 +92,10 @@ def unit_results(spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:
     )
     if not masks and PIXELS not in part.cells:
         return None
-    crops = part.cells if PIXELS in part.cells and len(part.cells) else None
+    if spec.store.on_server and not masks:
+        return None
+    kept = PIXELS in part.cells and len(part.cells) and not spec.store.on_server
+    crops = part.cells if kept else None
     return Results(
         run_id=spec.run_id,
         key=spec.key,
@@ -107,7 +111,11 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
     """Join the fields' cells into one table a plate."""
     from omero_hcs.tasks.outcome import cell_results
 
-    return cell_results(spec, parts, progress=progress, without=(PIXELS,))
+    outcome = cell_results(spec, parts, progress=progress, without=(PIXELS,))
+    if not (spec.store.on_server and spec.params["save_crops"]):
+        return outcome
+    where = {"crops": f"in {spec.work_dir}, as attachments they would bury the plate's others"}
+    return replace(outcome, summary={**outcome.summary, **where})
 
 
 def _only(table: Table, names: Sequence[str]) -> Table:

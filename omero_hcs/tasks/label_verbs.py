@@ -15,7 +15,7 @@ from omero_hcs.model import ObjectRef
 from omero_hcs.results import LABEL_COLUMNS, Table
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import open_store
-from omero_hcs.tasks.base import Progress, all_units, no_progress
+from omero_hcs.tasks.base import Progress, all_units, names_of, no_progress
 from omero_hcs.tasks.labels import (
     ExampleParams,
     FoundLabels,
@@ -190,7 +190,7 @@ def _look(
     from omero_hcs.tasks.examples import examples_of
     from omero_hcs.tasks.survey import survey_plate
 
-    name = ", ".join(target.id for target in targets)
+    name = names_of(store, targets)
     pairs = all_units(store, targets, params)
     survey = survey_plate(store, pairs, params, name=name, progress=progress)
     examples = examples_of(store, targets, params, labels, survey)

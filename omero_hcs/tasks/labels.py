@@ -279,6 +279,27 @@ def labels_of(
     return find_labels(store, targets, sources or (LabelSource(),)).table
 
 
+def annotated_positions(
+    store: PlateStore, targets: Sequence[ObjectRef], params: CellParams
+) -> Table | None:
+    """Read the positions that `centres="roi"` means: drawn in OMERO, in a file elsewhere.
+
+    Returns
+    -------
+    Table or None
+        None where crops are centred on something else.
+
+    Raises
+    ------
+    LabelError
+        If there are none.
+    """
+    if params.centres != "roi":
+        return None
+    kind: LabelKind = "roi" if store.spec.on_server else "file"
+    return labels_of(store, targets, (LabelSource(kind=kind),))
+
+
 def labels_digest(
     store: PlateStore, targets: Sequence[ObjectRef], sources: Sequence[LabelSource] | None = None
 ) -> str:

@@ -96,6 +96,8 @@ def qc_key_values(
 
 def _of_plate(run: Mapping[str, Any], tables: Mapping[str, Table]) -> tuple[tuple[str, str], ...]:
     cells, wells = tables["cells"], tables["wells"]
+    found = cells.where(cells["centre"] != "tile") if "centre" in cells else cells
+    cells = found if len(found) else cells  # as the run's summary counts them
     abnormal = float((cells["class"] != run["classes"][0]).mean()) if len(cells) else 0.0
     verdicts = Counter(wells["verdict"].tolist()) if len(wells) else Counter()
     return (

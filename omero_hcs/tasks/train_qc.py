@@ -24,6 +24,7 @@ from omero_hcs.tasks.base import (
     Progress,
     Request,
     all_units,
+    names_of,
 )
 from omero_hcs.tasks.labels import (
     ExampleParams,
@@ -100,7 +101,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         allow_hub=request.settings.allow_hub,
     )
     pairs = all_units(store, request.targets, params)
-    name = ", ".join(target.id for target in request.targets)
+    name = names_of(store, request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     context = {
         "survey": survey.model_dump(mode="json"),

@@ -19,9 +19,6 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-# First, as in tests/sandbox/conftest.py: whichever folder is collected first, IcePy is seen.
-from omero_hcs.sandbox.ice import record  # noqa: F401  isort: skip
-
 from omero_hcs.model import (
     Acquisition,
     Channel,

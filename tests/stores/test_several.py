@@ -98,9 +98,7 @@ def test_what_is_not_there_is_refused_with_what_is(store, homes):
         store.labels(ObjectRef(kind="plate", id="another"), source=LabelSource())
 
 
-@pytest.mark.parametrize(
-    "uri", ["several:", "several:[]", "several:{}", "several:[1]", "several:x"]
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", "x"])
 def test_a_uri_that_names_none_is_refused(text):
     with pytest.raises(InputError, match="names no stores"):
         open_store(f"several:{text}")
