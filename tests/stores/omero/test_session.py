@@ -95,7 +95,8 @@ class TestWhoAndWhere:
                     group.id,
                 )
                 assert s.conn.getObject("TagAnnotation", number).details.group.id.val == group.id
-            assert len(s.project("select t.id from TagAnnotation t")) == 2
+            own = "select t.id from TagAnnotation t where t.details.owner.id = :user"
+            assert len(s.project(own, {"user": user.id})) == 2
 
     def test_a_key_of_somebody_else_than_the_uri_names_is_refused(self, session, login):
         other = replace(login, user="ada", password=None, key=key_of(session), origin="setting x")
