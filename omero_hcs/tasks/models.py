@@ -82,12 +82,12 @@ def _fetched(wanted: str, settings: Settings, store: PlateStore | None) -> Model
     digest = hashlib.sha256(content).hexdigest()
     path = settings.models_dir / "fetched" / f"{digest}{SUFFIX}"
     if not path.is_file() or file_sha256(path) != digest:
-        write_model(path, content)
+        write_model(path, content, mend="Name another place.")
     return ModelRef(name=kept.name, path=str(path.resolve()), sha256=digest)
 
 
-def write_model(path: Path, content: bytes) -> None:
-    """Write a model file into place.
+def write_model(path: Path, content: bytes, *, mend: str = "Pass --output elsewhere.") -> None:
+    """Write a model file into place; `mend` is what to do where that is not possible.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def write_model(path: Path, content: bytes) -> None:
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        msg = f"The model could not be written to {path}: {error.strerror}. Name another place."
+        msg = f"The model could not be written to {path}: {error.strerror}. {mend}"
         raise WriteError(msg) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from omero_hcs.errors import InputError, LabelError, WriteError
+from omero_hcs.errors import InputError, LabelError
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
@@ -143,8 +143,10 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
     WriteError
         If it cannot be written there.
     """
+    from omero_hcs.tasks.models import write_model
+
     part, path = parts[0], Path(spec.context["output"])
-    _write_model(path, part.files[MODEL_FILE], spec.run_id)
+    write_model(path, part.files[MODEL_FILE])
     kept = _upload(store, spec, path) if spec.params["upload"] else ()
     warnings = (
         *spec.context["label_warnings"],
@@ -155,20 +157,6 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
     if kept:
         summary["in OMERO"] = ", ".join(f"omero:{model.id}" for model in kept)
     return Outcome(summary=summary, places=(str(path),))
-
-
-def _write_model(path: Path, content: bytes, run_id: str) -> None:
-    scratch = path.with_name(f".{path.name}.{run_id}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(content)
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        msg = (
-            f"The model could not be written to {path}: {error.strerror}. Pass --output elsewhere."
-        )
-        raise WriteError(msg) from error
 
 
 def _check_upload(store: PlateStore, params: Params) -> None:

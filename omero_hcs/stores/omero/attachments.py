@@ -13,16 +13,14 @@ from typing import Any
 
 import omero.gateway  # first: loads omero.model in a working order
 import omero.model
-from omero.rtypes import rlong, rstring
+from omero.rtypes import rstring
 
 from omero_hcs.stores.omero.changes import delete, link_to, project_all, save, unloaded
+from omero_hcs.stores.omero.rawfiles import CHUNK, new_file, raw_store, send
 from omero_hcs.stores.omero.record import Made, WriteContext, digest
-from omero_hcs.stores.omero.session import ALL_GROUPS, Session, context_of
+from omero_hcs.stores.omero.session import Session
 
 ANNOTATION = "FileAnnotation"
-
-CHUNK = 1 << 22
-"""Bytes of one call; the gateway's own 10 kB make a large report hundreds of calls."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +139,8 @@ def file_marks(session: Session, ids: Sequence[int]) -> dict[int, str]:
 @contextmanager
 def open_file(conn: Any, file_id: int) -> Iterator[io.BufferedReader]:
     """Open an OriginalFile of a gateway for reading, wherever in it."""
-    store = conn.c.sf.createRawFileStore()
-    try:
-        store.setFileId(file_id, context_of(ALL_GROUPS))
+    with raw_store(conn, file_id) as store:
         yield io.BufferedReader(_RemoteFile(store), CHUNK)
-    finally:
-        store.close()
 
 
 @contextmanager
@@ -190,15 +184,13 @@ def _annotation(context: WriteContext, item: Attachment) -> Any:
     """Make an annotation with the file that it is to hold, to be saved."""
     with item.path.open("rb") as content:
         sha1 = hashlib.file_digest(content, "sha1").hexdigest()
-    hasher = omero.model.ChecksumAlgorithmI()
-    hasher.setValue(rstring("SHA1-160"))
-    file = omero.model.OriginalFileI()
-    file.setName(rstring(item.name))
-    file.setPath(rstring(f"omero-hcs/{context.run_id}/"))
-    file.setMimetype(rstring(mimetypes.guess_type(item.name)[0] or "application/octet-stream"))
-    file.setSize(rlong(item.path.stat().st_size))
-    file.setHash(rstring(sha1))
-    file.setHasher(hasher)
+    file = new_file(
+        item.name,
+        path=f"omero-hcs/{context.run_id}/",
+        media_type=mimetypes.guess_type(item.name)[0] or "application/octet-stream",
+        size=item.path.stat().st_size,
+        sha1=sha1,
+    )
     return file_annotation(file, item.namespace, context.label)
 
 
@@ -212,15 +204,5 @@ def file_annotation(file: Any, namespace: str, label: str) -> Any:
 
 
 def _upload(session: Session, group: int, path: Path, file_id: int) -> None:
-    context = context_of(group)
-    store = session.conn.c.sf.createRawFileStore(context)
-    try:
-        store.setFileId(file_id, context)
-        with path.open("rb") as file:
-            at = 0
-            while block := file.read(CHUNK):
-                store.write(block, at, len(block), context)
-                at += len(block)
-        store.save(context)
-    finally:
-        store.close(context)
+    with path.open("rb") as content:
+        send(session.conn, group, file_id, content)

@@ -16,15 +16,12 @@ import omero.model
 
 from omero_hcs.errors import HcsError, NotAllowedError, WriteError
 from omero_hcs.stores.omero.faults import is_forbidden, is_lost, reason
-from omero_hcs.stores.omero.session import ALL_GROUPS, Session, context_of, parameters_of
+from omero_hcs.stores.omero.session import ALL_GROUPS, Session, batches, context_of, parameters_of
 
 T = TypeVar("T")
 
 SAVED_AT_ONCE = 500
 """Objects in one call: more make it no faster, and a lost connection costs no more than these."""
-
-ASKED_AT_ONCE = 1_000
-"""Ids in one query; the data base takes 32,767 parameters."""
 
 _DELETED_AT_ONCE = 500
 _WAITS, _WAIT_MS = 3_600, 500
@@ -145,7 +142,7 @@ def project_all(
     """Rows of a projection with ``:ids``, asked for in parts."""
     return [
         row
-        for batch in batches(sorted(set(ids)), ASKED_AT_ONCE)
+        for batch in batches(sorted(set(ids)))
         for row in session.project(hql, {"ids": batch, **given})
     ]
 
@@ -159,12 +156,6 @@ def load_all(session: Session, hql: str, ids: Iterable[int]) -> Iterator[Any]:
             return conn.getQueryService().findAllByQuery(hql, given, context_of(ALL_GROUPS))
 
         yield from session.read(load)
-
-
-def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Parts of a sequence of at most `size` items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def unloaded(kind: str, number: int) -> Any:

@@ -16,7 +16,8 @@ from typing import Any
 
 from omero_hcs.errors import DataError, RunNotFoundError
 from omero_hcs.stores.contents import Content, safe_name, told
-from omero_hcs.stores.omero.attachments import CHUNK, Attachment, attach, file_marks, open_file
+from omero_hcs.stores.omero.attachments import Attachment, attach, file_marks, open_file
+from omero_hcs.stores.omero.rawfiles import CHUNK
 from omero_hcs.stores.omero.record import FILE_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import omero.gateway  # noqa: F401  (first: loads omero.model and omero.cmd in a working order)
-
-import Ice  # isort: skip
-from omero.model import ChecksumAlgorithmI, FileAnnotationI, OriginalFileI
-from omero.rtypes import rlong, rstring
+from omero.model import FileAnnotationI
+from omero.rtypes import rstring
 
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import Results
@@ -36,11 +34,11 @@ from omero_hcs.stores.omero.journal_lines import (
     read_lines,
     written,
 )
+from omero_hcs.stores.omero.rawfiles import new_file, raw_store, read_file
 from omero_hcs.stores.omero.record import RUN_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session, context_of
 
 _PREFIX, _SUFFIX = "omero-hcs-run-", ".jsonl"
-_READ_AT_ONCE = 4 << 20
 _FIRST_READ = 1 << 12
 _LONGEST_HEADER = 1 << 20
 
@@ -251,23 +249,19 @@ class Journals:
         """Open a journal to add lines; what a crash left of a line goes first."""
         place = journal.place
         context = context_of(place.group)
-        store = self._session.conn.c.sf.createRawFileStore()
         try:
-            store.setFileId(place.file, context)
-            if store.size(context) > journal.good:
-                store.truncate(journal.good, context)
-            yield Pen(journal, store, context)
+            with raw_store(self._session.conn, place.file, group=place.group) as store:
+                if store.size(context) > journal.good:
+                    store.truncate(journal.good, context)
+                yield Pen(journal, store, context)
         except BaseException:
             self.forget()
-            # The first error counts; a lost connection lets nothing be closed either.
-            with suppress(Ice.Exception):
-                store.close(context)
             raise
-        store.close(context)
 
     def _attach(self, context: WriteContext, run_id: str) -> Place:
         annotation = FileAnnotationI()
-        annotation.file = _new_file(f"{_PREFIX}{run_id}{_SUFFIX}")
+        name = f"{_PREFIX}{run_id}{_SUFFIX}"
+        annotation.file = new_file(name, path="omero-hcs/", media_type="application/x-ndjson")
         annotation.ns = rstring(RUN_NAMESPACE)
         annotation.description = rstring(
             f"What omero-hcs run {run_id} made here. Keep it: undo needs it."
@@ -292,33 +286,9 @@ class Journals:
         return lines[0] if lines and isinstance(lines[0], RunLine) else None
 
     def _content(self, place: Place, limit: int | None = None) -> bytes:
-        def read(conn: Any) -> bytes:
-            context = context_of(place.group)
-            store = conn.c.sf.createRawFileStore()
-            try:
-                store.setFileId(place.file, context)
-                size = store.size(context) if limit is None else min(limit, store.size(context))
-                starts = range(0, size, _READ_AT_ONCE)
-                parts = [
-                    store.read(start, min(_READ_AT_ONCE, size - start), context) for start in starts
-                ]
-            finally:
-                with suppress(Ice.Exception):
-                    store.close(context)
-            return b"".join(parts)
-
-        return self._session.read(read)
-
-
-def _new_file(name: str) -> Any:
-    file = OriginalFileI()
-    file.name = rstring(name)
-    file.path = rstring("omero-hcs/")
-    file.mimetype = rstring("application/x-ndjson")
-    file.size = rlong(0)
-    file.hasher = ChecksumAlgorithmI()
-    file.hasher.value = rstring("SHA1-160")
-    return file
+        return self._session.read(
+            lambda conn: read_file(conn, place.file, group=place.group, most=limit)
+        )
 
 
 def _header(results: Results) -> RunLine:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from omero.gateway import OriginalFileWrapper
 
 from omero_hcs.errors import LabelError
 from omero_hcs.model import Layout, ObjectRef
 from omero_hcs.results import LABEL_COLUMNS, Table, labels_from_csv
 from omero_hcs.stores.beside import read_label_file, rows_of_target
-from omero_hcs.stores.omero.said import NOT_OURS, batches
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.rawfiles import read_file
+from omero_hcs.stores.omero.said import NOT_OURS
+from omero_hcs.stores.omero.session import Session, batches
 
 LABEL_FILE = "labels.csv"
 MOST_BYTES = 100_000_000
@@ -62,7 +60,7 @@ def _attached(session: Session, anchors: Sequence[tuple[str, int]], place: str) 
             "Attach a file with the labelled cells only."
         )
         raise LabelError(msg)
-    content = session.read(lambda conn: _content(conn, file))
+    content = session.read(lambda conn: read_file(conn, file))
     try:
         return content.decode("utf-8-sig")  # Excel puts a byte order mark first
     except UnicodeDecodeError as error:
@@ -82,11 +80,6 @@ def _files(session: Session, anchors: Sequence[tuple[str, int]]) -> list[tuple[i
             )
             found += [(annotation, file, size or 0) for annotation, file, size in rows]
     return found
-
-
-def _content(conn: Any, file: int) -> bytes:
-    wrapper: OriginalFileWrapper = conn.getObject("OriginalFile", file)
-    return b"".join(wrapper.getFileInChunks())
 
 
 def _place(anchors: Sequence[tuple[str, int]]) -> str:

@@ -17,7 +17,8 @@ from omero_hcs.errors import DataError
 from omero_hcs.model import Image
 from omero_hcs.results import LabelImage
 from omero_hcs.stores.contents import told
-from omero_hcs.stores.omero.attachments import CHUNK, Attachment, attach, open_file
+from omero_hcs.stores.omero.attachments import Attachment, attach
+from omero_hcs.stores.omero.rawfiles import read_file
 from omero_hcs.stores.omero.record import LABEL_IMAGE_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.planes import choose_label_image
@@ -84,8 +85,7 @@ def _files(session: Session, image: Image, z: int, t: int) -> dict[str, int]:
 
 
 def _decoded(conn: Any, file_id: int) -> Any:
-    with open_file(conn, file_id) as file:
-        return tifffile.imread(io.BytesIO(b"".join(iter(lambda: file.read(CHUNK), b""))))
+    return tifffile.imread(io.BytesIO(read_file(conn, file_id)))
 
 
 def _staged(context: WriteContext, label: LabelImage, path: Path) -> Attachment:

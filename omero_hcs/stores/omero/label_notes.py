@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from omero_hcs.stores.omero.said import NOT_OURS, Said, batches, iso_time
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.said import NOT_OURS, Said, iso_time
+from omero_hcs.stores.omero.session import Session, batches
 
 RATING_NAMESPACE = "openmicroscopy.org/omero/insight/rating"
 TAG_SET_NAMESPACE = "openmicroscopy.org/omero/insight/tagset"

@@ -19,8 +19,8 @@ from typing import Any
 
 from omero_hcs.model import Image, Layout
 from omero_hcs.stores.omero.record import RUN_NAMESPACE
-from omero_hcs.stores.omero.said import Said, batches, image_ids, iso_time
-from omero_hcs.stores.omero.session import ALL_GROUPS, Session, context_of, parameters_of
+from omero_hcs.stores.omero.said import Said, image_ids, iso_time
+from omero_hcs.stores.omero.session import ALL_GROUPS, Session, batches, context_of, parameters_of
 from omero_hcs.stores.omero.shapes import (
     GEOMETRY,
     TRANSFORM,

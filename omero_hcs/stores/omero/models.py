@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ from typing import Any
 
 import omero.gateway  # first: loads omero.model in a working order
 import omero.model
-from omero.rtypes import rlong, rstring
 
 from omero_hcs.errors import (
     ChecksumError,
@@ -28,9 +28,10 @@ from omero_hcs.errors import (
 )
 from omero_hcs.model import ObjectRef
 from omero_hcs.stores.base import KeptModel
-from omero_hcs.stores.omero.attachments import ANNOTATION, CHUNK, file_annotation
+from omero_hcs.stores.omero.attachments import ANNOTATION, file_annotation
 from omero_hcs.stores.omero.changes import Subject, delete, link_to, save, told, unloaded
 from omero_hcs.stores.omero.layout import Layouts
+from omero_hcs.stores.omero.rawfiles import new_file, raw_store, read_bytes, send
 from omero_hcs.stores.omero.record import MODEL_NAMESPACE
 from omero_hcs.stores.omero.session import ALL_GROUPS, Session, context_of
 
@@ -178,7 +179,7 @@ def _attach(
 ) -> int:
     """Upload the file, then annotate with it: a model that is listed is whole."""
     name, digest, content = given
-    file = _upload(conn, name, content, context_of(group))
+    file = _upload(conn, name, content, group)
     try:
         note = file_annotation(unloaded("OriginalFile", file), MODEL_NAMESPACE, digest)
         number = save(session, group, [note])[0]
@@ -195,24 +196,17 @@ def _attach(
     return number
 
 
-def _upload(conn: Any, name: str, content: bytes, context: dict[str, str]) -> int:
-    file = omero.model.OriginalFileI()
-    file.name, file.path = rstring(name), rstring("omero-hcs/models/")
-    file.mimetype, file.size = rstring("application/octet-stream"), rlong(len(content))
-    file.hasher = omero.model.ChecksumAlgorithmI()
-    file.hasher.value = rstring("SHA1-160")
-    file.hash = rstring(hashlib.sha1(content, usedforsecurity=False).hexdigest())
-    factory = conn.c.getSession()
-    number = int(factory.getUpdateService().saveAndReturnIds([file], context)[0])
-    store = factory.createRawFileStore()
-    try:
-        store.setFileId(number, context)
-        for start in range(0, len(content), CHUNK):
-            block = content[start : start + CHUNK]
-            store.write(block, start, len(block), context)
-        store.save(context)
-    finally:
-        store.close()
+def _upload(conn: Any, name: str, content: bytes, group: int) -> int:
+    file = new_file(
+        name,
+        path="omero-hcs/models/",
+        media_type="application/octet-stream",
+        size=len(content),
+        sha1=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+    )
+    update = conn.c.getSession().getUpdateService()
+    number = int(update.saveAndReturnIds([file], context_of(group))[0])
+    send(conn, group, number, io.BytesIO(content))
     return number
 
 
@@ -233,9 +227,7 @@ def _link(
 
 
 def _content(conn: Any, kept: _Kept) -> bytes:
-    store = conn.c.getSession().createRawFileStore()
-    try:
-        store.setFileId(kept.file, context_of(ALL_GROUPS))
+    with raw_store(conn, kept.file) as store:
         size = int(store.size())
         if size != kept.size or size > MAX_BYTES:
             msg = (
@@ -243,10 +235,7 @@ def _content(conn: Any, kept: _Kept) -> bytes:
                 f"{kept.size} were kept: its upload was not finished. Attach the model again."
             )
             raise DataError(msg)
-        starts = range(0, size, CHUNK)
-        return b"".join(store.read(start, min(CHUNK, size - start)) for start in starts)
-    finally:
-        store.close()
+        return read_bytes(store, size)
 
 
 def _cards(conn: Any, found: Sequence[_Kept]) -> list[str]:

@@ -15,7 +15,7 @@ from omero.model import MapAnnotationI, NamedValue, TagAnnotationI
 from omero.rtypes import rstring, unwrap
 
 from omero_hcs.results import KeyValues, Tag
-from omero_hcs.stores.omero.changes import batches, link_to, load_all, project_all, save, unloaded
+from omero_hcs.stores.omero.changes import link_to, load_all, project_all, save, unloaded
 from omero_hcs.stores.omero.journal_lines import TagLink
 from omero_hcs.stores.omero.record import (
     TAG_NAMESPACE,
@@ -26,7 +26,7 @@ from omero_hcs.stores.omero.record import (
     place_of,
     state_of,
 )
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.session import Session, batches
 
 _LINK = "AnnotationLink"
 _TAGS_AT_ONCE = 500

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from omero_hcs.model import Layout, ObjectRef, Plate
 from omero_hcs.stores.omero.layout import Layouts
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.session import Session, batches
 
 _LEVELS = {
     "rw----": "private",
@@ -86,8 +86,7 @@ def _shares_of(session: Session, kind: str, ids: Sequence[int]) -> Iterator[_Sha
         "where o.id in (:ids) group by o.details.owner.id, o.details.group.id"
     )
     found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    for start in range(0, len(ids), _BATCH):
-        batch = ids[start : start + _BATCH]
+    for batch in batches(ids, _BATCH):
         for owner, group, count, first in session.project(hql, {"ids": batch}):
             found[owner, group].append((count, first))
     for (owner, group), parts in sorted(found.items()):

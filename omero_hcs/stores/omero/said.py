@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omero_hcs.model import Layout
 from omero_hcs.stores.omero.record import OURS
-
-BATCH = 1000
-"""Most ids that one query names."""
 
 NOT_OURS = f"(a.ns is null or a.ns not like '{OURS}%')"
 """Condition of queries on annotations `a`: what a run made is never a label."""
@@ -57,12 +53,6 @@ def iso_time(milliseconds: int | None) -> str:
     """Time of an event for a label table: "2026-01-31T12:00:00.123Z"; all sort as texts."""
     moment = datetime.fromtimestamp((milliseconds or 0) / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def batches(ids: Sequence[int]) -> Iterator[list[int]]:
-    """Ids in lists that one query may name."""
-    for start in range(0, len(ids), BATCH):
-        yield list(ids[start : start + BATCH])
 
 
 def image_ids(layout: Layout) -> list[int]:

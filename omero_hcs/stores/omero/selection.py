@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from omero_hcs.stores.omero.cropnote import CropNote
 from omero_hcs.stores.omero.imagesets import SET_KINDS, SetName
 from omero_hcs.stores.omero.plates import WHOLE, PlatePart
 from omero_hcs.stores.omero.record import CROP_NAMESPACE
-from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.session import Session, batches
 
 _ENTITIES = {"screen": "Screen", "plate": "Plate", "run": "PlateAcquisition", "well": "Well"} | {
     kind: entity for kind, (entity, _) in SET_KINDS.items()
@@ -29,8 +29,6 @@ _WELLS_OF_IMAGES = (
     "select i.id, w.plate.id from Image i left outer join i.wellSamples ws "
     "left outer join ws.well w where i.id in (:ids)"
 )
-_BATCH = 1000
-"""Ids in one query: a database takes some ten thousand parameters at most."""
 
 
 @dataclass
@@ -91,7 +89,7 @@ def _check_there(session: Session, address: OmeroAddress) -> None:
     entity = _ENTITIES[address.kind or ""]
     found = {
         number
-        for ids in _batches(address.ids)
+        for ids in batches(address.ids)
         for (number,) in session.project(
             f"select o.id from {entity} o where o.id in (:ids)", {"ids": ids}
         )
@@ -110,7 +108,7 @@ def _check_there(session: Session, address: OmeroAddress) -> None:
 def _parts(session: Session, address: OmeroAddress) -> dict[int, PlatePart]:
     by_plate: dict[int, list[int]] = defaultdict(list)
     query = f"select o.id, o.plate.id from {_ENTITIES[address.kind or '']} o where o.id in (:ids)"
-    for ids in _batches(address.ids):
+    for ids in batches(address.ids):
         for number, plate in sorted(session.project(query, {"ids": ids})):
             by_plate[plate].append(number)
     name = "wells" if address.kind == "well" else "runs"
@@ -158,7 +156,7 @@ def _add_sources(
 ) -> None:
     """Put the plates and images that crops were cut from into a selection."""
     plates: dict[int, int | None] = {}
-    for ids in _batches(sorted({note.source for note in notes.values()})):
+    for ids in batches(sorted({note.source for note in notes.values()})):
         rows = session.project(_WELLS_OF_IMAGES, {"ids": ids})
         plates |= {row[0]: row[1] for row in rows}
     if not plates:
@@ -180,7 +178,3 @@ def _add_sources(
             its = plates[note.source]
             ref = set_ref(of_images.id) if its is None else plate_ref(its)
             selection.crops.setdefault(ref, {})[crop] = note
-
-
-def _batches(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))

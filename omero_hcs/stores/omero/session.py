@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,6 +17,9 @@ from omero_hcs.stores.omero.keepalive import keep_alive
 from omero_hcs.stores.omero.login import Login
 
 T = TypeVar("T")
+
+ASKED_AT_ONCE = 1_000
+"""Ids in one query; the data base takes 32,767 parameters."""
 
 ALL_GROUPS = -1
 """Group context of reads: every group of the user. Writes name the group of their object."""
@@ -298,6 +301,12 @@ class Session:
             "server is there: what is done is kept."
         )
         return ServerLostError(msg)
+
+
+def batches(items: Sequence[T], size: int = ASKED_AT_ONCE) -> Iterator[Sequence[T]]:
+    """Parts of a sequence of at most `size` items: by default, what one query may name."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def context_of(group: int) -> dict[str, str]:

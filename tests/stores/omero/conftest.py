@@ -65,3 +65,9 @@ def make_context() -> Callable[[Any, Session], WriteContext]:
 def context(make_context, session_of, omero_tiny) -> WriteContext:
     """The finishing step of a run over the tiny plate, written by its owner."""
     return make_context(omero_tiny, session_of(omero_tiny.owner))
+
+
+@pytest.fixture
+def put(omero_tiny) -> Any:
+    """The tiny plate on the server, of `omero_user`: its ids there."""
+    return omero_tiny.ids

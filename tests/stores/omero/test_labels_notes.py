@@ -73,16 +73,6 @@ def dataset(conn: BlitzGateway, name: str, *images: int) -> int:
 
 
 @pytest.fixture
-def put(omero_put, omero_user, tiny_plate, pixels_of):
-    """The tiny plate on the server, of `omero_user`: its ids there."""
-    stacks = {
-        site.image.id: stack
-        for site, stack in zip(tiny_plate.sites(), pixels_of(tiny_plate), strict=True)
-    }
-    return omero_put(omero_user, MemoryStore.create("labels", tiny_plate, stacks))
-
-
-@pytest.fixture
 def put_set(omero_put, omero_user, tiny_set, pixels_of):
     """Two images in a dataset on the server, of `omero_user`: their ids there."""
     stacks = {

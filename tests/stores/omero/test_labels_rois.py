@@ -79,16 +79,6 @@ def machine(conn: BlitzGateway, image: int, *shapes: Any) -> list[int]:
 
 
 @pytest.fixture
-def put(omero_put, omero_user, tiny_plate, pixels_of):
-    """The tiny plate on the server, of `omero_user`: its ids there."""
-    stacks = {
-        site.image.id: stack
-        for site, stack in zip(tiny_plate.sites(), pixels_of(tiny_plate), strict=True)
-    }
-    return omero_put(omero_user, MemoryStore.create("labels", tiny_plate, stacks))
-
-
-@pytest.fixture
 def labels(omero_open, omero_user, put):
     """Read labels of the plate: rows, as its owner unless somebody else."""
 
