@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,9 @@ from omero_hcs import lazy
 from omero_hcs.errors import PlateNotFoundError
 from omero_hcs.model import StoreSpec
 from omero_hcs.stores.base import PlateStore
+
+Opener = Callable[[str | Path | StoreSpec], PlateStore]
+"""What opens stores: `open_store`, or within a script one that shares the script's session."""
 
 _MEMORY = "omero_hcs.stores.memory:MemoryStore"
 _PLATE = "omero_hcs.stores.ome_zarr.store:OmeZarrStore"

@@ -13,7 +13,7 @@ import Ice  # isort: skip
 import omero  # isort: skip
 
 from omero_hcs.errors import LoginError
-from omero_hcs.stores.omero.faults import reason
+from omero_hcs.stores.omero.faults import is_cut, reason
 
 if TYPE_CHECKING:
     from omero_hcs.stores.omero.login import Login
@@ -33,7 +33,7 @@ class SessionEndedError(LoginError):
 def open_client(
     login: Login, *, outlives: bool = True, properties: Mapping[str, str] | None = None
 ) -> Any:
-    """Log in, or join a session.
+    """Log in, or join a session; once more if the connection is cut while it is being made.
 
     The gateway's own `connect` is not used: it logs the keys of sessions.
 
@@ -58,25 +58,48 @@ def open_client(
     LoginError
         If the server is not reached, or lets nobody in; the message says which, and the mend.
     """
+    try:
+        return _open(login, outlives=outlives, properties=properties)
+    except Exception as error:
+        explained = _explain(login, error)
+        if explained is None:
+            raise
+        raise explained from None  # Ice's own text says no more, and may name the key
+
+
+def _open(login: Login, *, outlives: bool, properties: Mapping[str, str] | None) -> Any:
+    client = _client(login, properties)
+    try:
+        return _enter(client, login, outlives=outlives)
+    except Exception as error:
+        close_client(client)
+        if not is_cut(error):
+            raise
+    client = _client(login, properties)
+    try:
+        return _enter(client, login, outlives=outlives)
+    except Exception:
+        close_client(client)
+        raise
+
+
+def _client(login: Login, properties: Mapping[str, str] | None) -> Any:
     if properties is None:
         host = f'"{login.host.strip("[]")}"' if ":" in login.host else login.host
         client = omero.client(host=host, port=login.port)
     else:
         client = omero.client(pmap=dict(properties))
     client.setAgent(AGENT)
-    try:
-        if login.key:
-            joined = client.joinSession(login.key)
-            if outlives:
-                joined.detachOnDestroy()
-        else:
-            client.createSession(login.user, login.password)
-    except Exception as error:
-        close_client(client)
-        explained = _explain(login, error)
-        if explained is None:
-            raise
-        raise explained from None  # Ice's own text says no more, and may name the key
+    return client
+
+
+def _enter(client: Any, login: Login, *, outlives: bool) -> Any:
+    if login.key:
+        joined = client.joinSession(login.key)
+        if outlives:
+            joined.detachOnDestroy()
+    else:
+        client.createSession(login.user, login.password)
     return client
 
 

@@ -28,11 +28,16 @@ _NO_SESSION = ("No session available", "No Ice.Communicator active")
 """What a client says that was closed by another thread."""
 
 
+def is_cut(error: BaseException) -> bool:
+    """Whether a connection was cut, perhaps while its encryption was agreed on."""
+    # ProtocolException is Ice's own name for the latter; the classes below it are about messages
+    # that cannot be read.
+    return isinstance(error, Ice.ConnectionLostException) or type(error) is Ice.ProtocolException
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether an exception says that the connection or its session is gone."""
-    # Ice's own name for a connection that was cut while its encryption was agreed on; the
-    # classes below this one are about messages that cannot be read.
-    if isinstance(error, _LOST) or type(error) is Ice.ProtocolException:
+    if isinstance(error, _LOST) or is_cut(error):
         return True
     if isinstance(error, Ice.UnknownException):
         return any(word in error.unknown for word in _LOST_INSIDE)

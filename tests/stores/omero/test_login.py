@@ -330,9 +330,10 @@ class TestRefusal:
 def greet(server):
     """Answer as a web server does to what it does not understand."""
     with contextlib.suppress(OSError):
-        client, _ = server.accept()
-        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        client.close()
+        while True:
+            client, _ = server.accept()
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            client.close()
 
 
 def read_until(terminal, end):

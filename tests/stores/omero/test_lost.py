@@ -108,6 +108,12 @@ class TestReading:
             assert session.read(losing(relay, name_of)) == session.user
             assert session.generation == times
 
+    @pytest.mark.parametrize("count", [1, 300, 3000, 6000])
+    def test_one_that_is_cut_while_it_is_made_is_made_again(self, login, relay, count):
+        relay.cut_after(count)
+        with contextlib.closing(Session(login)) as session:
+            assert session.user == login.user
+
     def test_one_that_was_cut_within_an_answer_is_made_again(self, session, relay):
         for count in (1, 100, 1000):
             relay.cut_after(count)
