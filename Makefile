@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 # mkdocs-material prints an advertisement otherwise.
 export NO_MKDOCS_2_WARNING := 1
-CODE := omero_hcs tests tools benchmarks docs docker
+CODE := omero_hcs omero_scripts tests tools benchmarks docs docker
 
 .PHONY: help setup demo test test-all lint lint-style lint-types lint-layers lint-docs format docs bench release clean
 

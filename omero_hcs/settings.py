@@ -30,7 +30,10 @@ from omero_hcs.errors import SettingsError
 
 PREFIX = "OMERO_HCS_"
 CONFIG_VARIABLE = "OMERO_HCS_CONFIG"
-_NOT_SETTINGS = {CONFIG_VARIABLE, "OMERO_HCS_WHEELS"}
+SCRIPT_VARIABLE = "OMERO_HCS_IN_SCRIPT"
+"""Set by the launcher of scripts for itself and what it starts: only the file in `/etc` counts."""
+
+_NOT_SETTINGS = {CONFIG_VARIABLE, SCRIPT_VARIABLE, "OMERO_HCS_WHEELS"}
 _TEST_PREFIX = "OMERO_HCS_TEST_"
 
 
@@ -103,6 +106,16 @@ class Settings(BaseModel):
     omero_mount: Path | None = Field(
         default=None,
         description="Where OMERO's ManagedRepository is mounted, to read original files in place.",
+    )
+    omero_web: str | None = Field(
+        default=None,
+        description="Address of OMERO.web, such as https://omero.example.org, for links in reports"
+        " and messages.",
+    )
+    cpu_limit_minutes: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest run of a script, by its estimate, on a processor without a GPU.",
     )
     omero_treatment_keys: Keys = Field(
         default=(
@@ -189,6 +202,7 @@ def load_settings(
         a secret that others can read. The message names the file or variable.
     """
     environ = os.environ if environ is None else environ
+    in_script = in_script or bool(environ.get(SCRIPT_VARIABLE))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, found in _layers(environ, schema, in_script=in_script):

@@ -14,13 +14,15 @@ from pathlib import Path
 from omero_hcs.jobs.parts import write_part
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import UnitResult
-from omero_hcs.stores.open import open_store
+from omero_hcs.stores.open import Opener, open_store
 from omero_hcs.tasks.driver import load_task
 
 logger = logging.getLogger(__name__)
 
 
-def run_units(spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
+def run_units(
+    spec: RunSpec, units: Sequence[Unit], *, opener: Opener = open_store
+) -> Iterator[UnitResult]:
     """Work units off and leave their parts in `spec.work_dir`.
 
     Parameters
@@ -29,6 +31,8 @@ def run_units(spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
         The run.
     units : sequence of Unit
         What this worker is to do.
+    opener : callable
+        Opens the store; another than `open_store` only in the driver's own process.
 
     Yields
     ------
@@ -41,7 +45,7 @@ def run_units(spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
         For what stops the whole run (no such model, a full disk), not for one unreadable field:
         that is a result of status "failed".
     """
-    with closing(open_store(spec.store)) as store:
+    with closing(opener(spec.store)) as store:
         for result in load_task(spec.task).work(store, spec, units):
             write_part(Path(spec.work_dir), result)
             logger.info(

@@ -13,7 +13,12 @@ with contextlib.suppress(ImportError):
     from omero_hcs.sandbox.ice import record  # noqa: F401
 
 # Loading these costs nothing: the first test that asks for a server starts it.
-pytest_plugins = ["omero_hcs.sandbox.pytest_plugin", "tests.omero_fixtures", "pytester"]
+pytest_plugins = [
+    "omero_hcs.sandbox.pytest_plugin",
+    "tests.omero_fixtures",
+    "tests.script_fixtures",
+    "pytester",
+]
 
 # Read by libraries when they are imported, so it has to be there before any test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from omero_hcs.cli.options import options_of, params_of
+from omero_hcs.cli.options import options_of
 from omero_hcs.cli.terminal import BAD_INPUT, DONE, echo, echo_json, echo_pairs, progress_bar
 from omero_hcs.errors import WriteError
+from omero_hcs.tasks.given import params_of
 from omero_hcs.tasks.labels import ExampleParams, LabelParams
 
 _WELLS = 12

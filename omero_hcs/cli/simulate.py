@@ -28,15 +28,17 @@ def command(out: Path, *, overwrite: bool, as_json: bool, **given: Any) -> int:
     """Make a simulated plate OUT.zarr, with its truth in OUT.hcs/truth.csv."""
     from pydantic import ValidationError
 
-    from omero_hcs.cli.options import options_error
     from omero_hcs.simulate.design import SimulationSettings
+    from omero_hcs.tasks.given import flag_of, params_error
     from omero_hcs.tasks.simulate import simulate
 
     try:
         settings = SimulationSettings(**{**given, "wells": int(given["wells"])})
     except ValidationError as error:
         flags = {"artefact_fraction": "--artefacts"}
-        raise options_error(SimulationSettings, error, flags=flags) from None
+        raise params_error(
+            SimulationSettings, error, naming=lambda name: flags.get(name, flag_of(name))
+        ) from None
     with progress_bar(quiet=as_json) as progress:
         made = simulate(out, settings, overwrite=overwrite, progress=progress)
     rows = [

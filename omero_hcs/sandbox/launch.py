@@ -31,6 +31,8 @@ HOST = "127.0.0.1"
 PASSWORD_VARIABLE = "OMERO_HCS_SANDBOX_PASSWORD"  # noqa: S105  (the name of a variable)
 
 _MODULE = "omero_hcs.sandbox"
+_SAID = "process.log"
+"""What goes wrong before the server has a log."""
 _HUNG_SECONDS = 120.0
 """A server that says nothing for so long hangs; it is ready in about a second."""
 _GRACE_SECONDS = 60.0
@@ -102,7 +104,7 @@ class Sandbox:
         self.stop()
 
 
-def start(
+def start(  # noqa: PLR0913  (each one is a choice of the caller's)
     *,
     data: Path | None = None,
     port: int = 0,
@@ -110,6 +112,7 @@ def start(
     scripts: Path | None = None,
     snapshot: Path | None = None,
     password: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Sandbox:
     """Start a sandbox server on this machine's loopback, and wait until it answers.
 
@@ -126,6 +129,8 @@ def start(
         File that keeps the server's state: read at the start if it is there, written at the end.
     password : str, optional
         Root's; a random one by default.
+    environment : mapping, optional
+        Variables of the server's process and of its scripts, such as another HOME.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def start(
     _check(port, plain_port, scripts)
     home = _make_home(data)
     password = password or secrets.token_urlsafe(12)
-    said = home / "process.log"  # what goes wrong before the server has a log
+    said = home / _SAID
     options = {
         "--data": home / "data",
         "--port": port,
@@ -146,8 +151,16 @@ def start(
         "--snapshot": snapshot and snapshot.resolve(),
         "--temporary": home if data is None else None,  # for the case that this process is killed
     }
-    process = spawn(_command(options), home, said, _environment(home, password))
-    end = finalizer(process, said, home if data is None else None)
+    variables = {**(environment or {}), **_environment(home, password)}
+    temporary = home if data is None else None
+    return _launched(spawn(_command(options), home, said, variables), home, password, temporary)
+
+
+def _launched(
+    process: subprocess.Popen[str], home: Path, password: str, temporary: Path | None
+) -> Sandbox:
+    said = home / _SAID
+    end = finalizer(process, said, temporary)
     try:
         ready = _wait_until_ready(process, said)
     except BaseException:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
+    MORE,
     CellParams,
     Fingerprint,
+    InDialog,
     Outcome,
     Plan,
     Progress,
@@ -32,7 +34,7 @@ from omero_hcs.tasks.qc_notes import TAG, KeyValuesFor, check_tag
 class Params(CellParams):
     """Judge every cell of a plate, its fields and its wells."""
 
-    model: str = Field(
+    model: Annotated[str, InDialog(hint="Quality model; Train_Quality_Model makes one.")] = Field(
         default="qc",
         description="Name or file of the model, or omero:ID of one on the plate's server.",
     )
@@ -43,24 +45,26 @@ class Params(CellParams):
         default="auto",
         description="Number format of the encoder; auto is the installation's setting.",
     )
-    any_scale: bool = Field(
+    any_scale: Annotated[bool, InDialog(MORE)] = Field(
         default=False, description="Go on although the crops are of another scale than the model's."
     )
-    warn: float = Field(
+    warn: Annotated[float, InDialog(MORE, name="Warn_From")] = Field(
         default=0.2, ge=0, le=1, description="Abnormal fraction from which on a field warns."
     )
-    fail: float = Field(
+    fail: Annotated[float, InDialog(MORE, name="Fail_From")] = Field(
         default=0.5, ge=0, le=1, description="Abnormal fraction from which on a field fails."
     )
-    rois: int = Field(
+    rois: Annotated[int, InDialog(name="Regions_Per_Image")] = Field(
         default=200, ge=0, description="Most abnormal cells of an image that are kept as ROIs."
     )
-    tag: str = Field(
+    tag: Annotated[str, InDialog(MORE, name="Tag_Text")] = Field(
         default=TAG,
         description="Tag of wells that warn or fail, with {verdict} for which; empty for none.",
     )
-    tag_images: bool = Field(default=False, description="Tag images that warn or fail, too.")
-    key_values: KeyValuesFor = Field(
+    tag_images: Annotated[bool, InDialog(MORE)] = Field(
+        default=False, description="Tag images that warn or fail, too."
+    )
+    key_values: Annotated[KeyValuesFor, InDialog(MORE, name="Key_Values_On")] = Field(
         default="wells",
         description="What gets the verdict as key-values: none, the plate, its wells too, or all"
         " images as well.",

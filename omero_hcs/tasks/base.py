@@ -11,14 +11,14 @@ A task is a module with `Params`, `plan`, `work` and `finish`::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omero_hcs.errors import InputError
 from omero_hcs.jobs.parts import Parts
-from omero_hcs.model import Layout, ModelRef, ObjectRef, RunSpec, Site, Unit, ZChoice
+from omero_hcs.model import Layout, ModelRef, ObjectRef, Plate, RunSpec, Site, Unit, ZChoice
 from omero_hcs.results import Results, UnitResult
 from omero_hcs.settings import Settings
 from omero_hcs.stores.base import PlateStore
@@ -31,40 +31,88 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
+@dataclass(frozen=True)
+class InDialog:
+    """Marks a parameter that the dialog of a script offers; one without it has its default there.
+
+    Whoever may log in to a server fills such a dialog in, so no parameter that names a file of the
+    machine is marked.
+
+    Parameters
+    ----------
+    under : str
+        Title of the check box that it belongs to, in the words of the dialog; "" for none.
+    name : str
+        What the dialog calls it: the parameter's own name in `Snake_Case` by default.
+    from_one : bool
+        Whether the dialog counts from 1, as OMERO's viewer does, what we count from 0.
+    hint : str
+        What the dialog tells of it instead of the parameter's description.
+    values : tuple of str
+        The only values that the dialog takes, where the parameter itself would take more.
+    """
+
+    under: str = ""
+    name: str = ""
+    from_one: bool = False
+    hint: str = ""
+    values: tuple[str, ...] = ()
+
+
+PLANES = "Choose_Channels_And_Planes"
+"""Check box of a dialog over which images of a plate, and which of their planes, are read."""
+
+MORE = "More_Settings"
+"""Check box of a dialog over what few users change."""
+
+
 class TaskParams(BaseModel):
     """Parameters of a task: unknown names are errors, values are frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(default=0, ge=0, description="Seed of every random choice of the run.")
+    seed: Annotated[int, InDialog(MORE)] = Field(
+        default=0, ge=0, description="Seed of every random choice of the run."
+    )
 
 
 class CellParams(TaskParams):
     """How cells are found and cropped; shared by every task that looks at single cells."""
 
-    nuclei: str | None = Field(
+    nuclei: Annotated[str | None, InDialog(PLANES, name="Nuclear_Channel")] = Field(
         default=None, description="Channel with the nuclear stain; found by its name by default."
     )
-    channels: tuple[str, ...] | None = Field(
-        default=None, description="Channels to use, in this order; all by default."
+    channels: Annotated[tuple[str, ...] | None, InDialog(PLANES)] = Field(
+        default=None,
+        description="Channels to use, in this order, by name or by number (1 is the first); all by"
+        " default.",
     )
-    centres: Literal["nuclei", "grid", "labels", "roi"] = Field(
+    centres: Annotated[
+        Literal["nuclei", "grid", "labels", "roi"], InDialog(MORE, name="Centre_Crops_On")
+    ] = Field(
         default="nuclei",
         description="What crops are centred on: nuclei found in the nuclear channel, a grid of"
         " tiles, the objects of a label image of the plate, or annotated positions.",
     )
-    crop_size: str = Field(
+    crop_size: Annotated[str, InDialog(MORE)] = Field(
         default="auto",
         description="Side of a crop: auto, or such as 128px, 40um, 3nuclei (nuclear diameters).",
     )
-    recipe: Literal["auto", "composite", "concat"] = Field(
+    recipe: Annotated[Literal["auto", "composite", "concat"], InDialog(MORE)] = Field(
         default="auto",
         description="How stains become the encoder's RGB: one composite, or each stain alone.",
     )
-    z: ZChoice | Literal["all"] = Field(
+    z: Annotated[ZChoice | Literal["all"], InDialog(PLANES, from_one=True)] = Field(
         default="middle", description="Plane of a z-stack: a number, middle, focus, max or all."
     )
-    t: int | Literal["all"] = Field(default=0, description="Time point: a number, or all.")
+    t: Annotated[int | Literal["all"], InDialog(PLANES, from_one=True)] = Field(
+        default=0, description="Time point: a number, or all."
+    )
+    acquisition: Annotated[str | None, InDialog(PLANES)] = Field(
+        default=None,
+        description="Run of the microscope over the plate whose images are read: its name, id, or"
+        " number (1 is the first); all by default.",
+    )
 
     @field_validator("z", "t", mode="before")
     @classmethod
@@ -172,12 +220,48 @@ def units_of(
 def all_units(
     store: PlateStore, targets: Iterable[ObjectRef], params: CellParams
 ) -> list[tuple[Unit, Site]]:
-    """Cut everything that a run is about into units; see `units_of`."""
+    """Cut everything that a run is about into units; see `units_of`.
+
+    Raises
+    ------
+    InputError
+        Also if an object has no such acquisition.
+    """
     return [
         pair
         for target in targets
-        for pair in units_of(target, layout_of(store, target), z=params.z, t=params.t)
-    ]
+        for pair in units_of(
+            target, of_acquisition(layout_of(store, target), params.acquisition),
+            z=params.z, t=params.t,
+        )
+    ]  # fmt: skip
+
+
+def of_acquisition(layout: Layout, wanted: str | None) -> Layout:
+    """Leave only the images of one acquisition, by its name, id or number from 1; None leaves all.
+
+    Raises
+    ------
+    InputError
+        If there is no such acquisition, or several of that name.
+    """
+    if wanted is None:
+        return layout
+    known = layout.acquisitions if isinstance(layout, Plate) else ()
+    found = [item for item in known if wanted in (item.name, item.id)]
+    if not found and wanted.isdecimal() and 1 <= int(wanted) <= len(known):
+        found = [known[int(wanted) - 1]]
+    if len(found) != 1 or not isinstance(layout, Plate):
+        names = ", ".join(f"{item.name} ({item.id})" for item in known) or "none"
+        fault = f"{len(found)} acquisitions" if found else "no acquisition"
+        msg = f"{layout.name} has {fault} {wanted!r}. It has: {names}. Name one of them, or none."
+        raise InputError(msg)
+    chosen = {found[0].id} | ({None} if len(known) == 1 else set())
+    wells = (
+        replace(well, fields=tuple(item for item in well.fields if item.acquisition in chosen))
+        for well in layout.wells
+    )
+    return replace(layout, wells=tuple(wells))
 
 
 def _planes(site: Site, z: ZChoice | Literal["all"]) -> Iterable[ZChoice]:

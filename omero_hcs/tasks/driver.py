@@ -28,7 +28,7 @@ from omero_hcs.model import RunSpec, StoreSpec, Unit
 from omero_hcs.results import Results, UnitResult, WriteReport
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.stores.base import PlateStore
-from omero_hcs.stores.open import open_store
+from omero_hcs.stores.open import Opener, open_store
 from omero_hcs.tasks.base import (
     TASKS,
     Fingerprint,
@@ -103,7 +103,7 @@ def request_key(
     )
 
 
-def run_task(
+def run_task(  # noqa: PLR0913  (each one is a choice of the caller's)
     name: str,
     where: str | Path | StoreSpec,
     params: TaskParams,
@@ -111,6 +111,7 @@ def run_task(
     settings: Settings | None = None,
     again: bool = False,
     progress: Progress = no_progress,
+    opener: Opener = open_store,
 ) -> RunOutcome:
     """Run a task over the plates or images that a URI names.
 
@@ -128,6 +129,8 @@ def run_task(
         Make a new run even if the same request was answered before; its results replace the old.
     progress : callable
         See `tasks.base.Progress`.
+    opener : callable
+        Opens stores, in the worker too; within a script, by the script's session.
 
     Returns
     -------
@@ -146,12 +149,11 @@ def run_task(
     """
     settings = settings or load_settings().values
     with (
-        contextlib.closing(open_store(absolute(where))) as store,
+        contextlib.closing(opener(absolute(where))) as store,
         contextlib.closing(open_ledger(settings)) as ledger,
     ):
-        return _Run(load_task(name), name, params, store, ledger, settings, progress).go(
-            again=again
-        )
+        run = _Run(load_task(name), name, params, store, ledger, settings, progress, opener)
+        return run.go(again=again)
 
 
 def absolute(where: str | Path | StoreSpec) -> str | StoreSpec:
@@ -172,6 +174,7 @@ class _Run:
     ledger: Ledger
     settings: Settings
     progress: Progress
+    opener: Opener
     kept: list[str] = field(default_factory=list)
     """Places that a user changed, and that were therefore not written or removed."""
     notes: list[str] = field(default_factory=list)
@@ -275,7 +278,7 @@ class _Run:
         return outcome, status
 
     def _work(self, spec: RunSpec) -> None:
-        engine = cast("Engine", lazy.load(_ENGINES[self.settings.engine])())
+        engine = cast("Engine", lazy.load(_ENGINES[self.settings.engine])(opener=self.opener))
         total, stage = len(self.ledger.units(spec.run_id)), _STAGES.get(self.name, "working")
         for _ in range(ATTEMPTS):
             pending = self.ledger.pending(spec.run_id)

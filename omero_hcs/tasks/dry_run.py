@@ -21,7 +21,7 @@ from omero_hcs.model import ObjectRef, Plate, RunSpec, StoreSpec, Unit
 from omero_hcs.results import UnitResult
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.stores.base import PlateStore
-from omero_hcs.stores.open import open_store
+from omero_hcs.stores.open import Opener, open_store
 from omero_hcs.tasks.base import (
     Fingerprint,
     Plan,
@@ -77,6 +77,7 @@ def dry_run(
     *,
     settings: Settings | None = None,
     progress: Progress = no_progress,
+    opener: Opener = open_store,
 ) -> DryRun:
     """Tell what `driver.run_task` would do, without writing anything.
 
@@ -92,6 +93,8 @@ def dry_run(
         Those of the installation by default.
     progress : callable
         See `tasks.base.Progress`.
+    opener : callable
+        Opens the store; see `run_task`.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def dry_run(
         For whatever else makes the run impossible.
     """
     settings = settings or load_settings().values
-    with contextlib.closing(open_store(absolute(where))) as store:
+    with contextlib.closing(opener(absolute(where))) as store:
         request = Request(store.refs(), settings, progress)
         writes = writes_to_store(name, params)
         faults = write_faults(store, request.targets) if writes else ()

@@ -6,17 +6,29 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from omero_hcs.errors import RunNotFoundError, WriteError
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import ResultFile, Table
 from omero_hcs.stores.base import PlateStore
-from omero_hcs.stores.open import open_store
-from omero_hcs.tasks.base import Progress, no_progress
+from omero_hcs.stores.open import Opener, open_store
+from omero_hcs.tasks.base import InDialog, Progress, no_progress
 
 RUN_FILE = "run.json"
 JUDGED = "apply_qc"
+
+
+class Params(BaseModel):
+    """Make the report of a quality run again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: Annotated[str | None, InDialog()] = Field(
+        default=None, description="Which quality run; the latest one of each plate by default."
+    )
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,7 @@ def make_report(
     *,
     output: str | Path | None = None,
     progress: Progress = no_progress,
+    opener: Opener = open_store,
 ) -> MadeReport:
     """Make the report of a quality run again, from its stored tables and the plate's pixels.
 
@@ -50,6 +63,8 @@ def make_report(
         Folder for the page and the heat-map; by default they replace those of the run.
     progress : callable
         See `tasks.base.Progress`.
+    opener : callable
+        Opens the store; see `driver.run_task`.
 
     Raises
     ------
@@ -60,7 +75,7 @@ def make_report(
     """
     from omero_hcs.tasks.qc_results import qc_results
 
-    with contextlib.closing(open_store(where)) as store:
+    with contextlib.closing(opener(where)) as store:
         target, found = _find(store, run_id, str(where))
         record = ResultFile(RUN_FILE, "application/json", store.fetch(found, RUN_FILE))
         names = ["cells", "fields", *(["wells"] if target.kind == "plate" else [])]

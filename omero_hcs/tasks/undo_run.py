@@ -10,12 +10,16 @@ from omero_hcs.jobs.hold import held
 from omero_hcs.jobs.ledger import Ledger, RunRecord
 from omero_hcs.results import WriteReport
 from omero_hcs.settings import Settings, load_settings
-from omero_hcs.stores.open import open_store
+from omero_hcs.stores.open import Opener, open_store
 from omero_hcs.tasks.driver import open_ledger
 
 
 def undo_run(
-    run_id: str, *, where: str | Path | None = None, settings: Settings | None = None
+    run_id: str,
+    *,
+    where: str | Path | None = None,
+    settings: Settings | None = None,
+    opener: Opener = open_store,
 ) -> WriteReport:
     """Remove exactly what a run wrote to its plate.
 
@@ -27,6 +31,8 @@ def undo_run(
         The plate or image folder; the ledger knows it by default.
     settings : Settings, optional
         Those of the installation by default.
+    opener : callable
+        Opens the store; see `driver.run_task`.
 
     Returns
     -------
@@ -48,7 +54,7 @@ def undo_run(
             key = record.spec.key
             stack.enter_context(held(settings.state_dir, key, what=f"Run {run_id}"))
         place = record.spec.store if where is None and record is not None else where
-        store = stack.enter_context(contextlib.closing(open_store(place or "")))
+        store = stack.enter_context(contextlib.closing(opener(place or "")))
         report = store.undo(run_id)
         if record is not None:
             ledger.end(run_id, "undone", message="undone by the user")

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
-from omero_hcs.cli.options import options_of, params_of
+from omero_hcs.cli.options import options_of
 from omero_hcs.errors import InputErrors, ParamsError
 from omero_hcs.tasks.base import CellParams, TaskParams
+from omero_hcs.tasks.given import params_of
 
 
 class Params(CellParams):

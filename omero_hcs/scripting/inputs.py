@@ -1,0 +1,81 @@
+"""What a person gave in a dialog, checked, as a task takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from omero_hcs import lazy
+from omero_hcs.errors import InputError, InputErrors
+from omero_hcs.scripting.catalog import Script
+from omero_hcs.scripting.dialog import DATA_TYPE, DRY_RUN, IDS, Shown, shown_fields
+from omero_hcs.tasks.given import params_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for: objects of one kind, and how the task is to be done."""
+
+    kind: str
+    ids: tuple[int, ...]
+    params: Any
+    dry_run: bool = False
+
+    @property
+    def place(self) -> str:
+        """The objects as the path of an OMERO URI: "plate/51,52"; "" for none."""
+        return f"{self.kind.lower()}/{','.join(map(str, self.ids))}" if self.ids else ""
+
+
+def read_inputs(script: Script, given: Mapping[str, Any]) -> Asked:
+    """Check what was given.
+
+    Parameters
+    ----------
+    script : Script
+        The script.
+    given : mapping
+        Python values by the names of the dialog; what is empty there is missing here.
+
+    Raises
+    ------
+    InputErrors, ParamsError
+        Naming every input that does not fit by what the dialog calls it.
+    """
+    schema: type[BaseModel] = lazy.load(script.params)
+    fields = shown_fields(schema)
+    titles = {item.name: item.title for item in fields}
+    faults: list[str] = []
+    kind, ids = str(given.get(DATA_TYPE, "")), tuple(map(int, given.get(IDS) or ()))
+    if script.kinds and not ids:
+        faults.append("Nothing is selected: select a plate in OMERO.web, or fill in IDs.")
+    values: dict[str, Any] = {
+        item.name: _from_dialog(item, given[item.title])
+        for item in fields
+        if item.title in given and (not item.how.under or given.get(item.how.under))
+    }
+    values |= script.fixed
+    try:
+        params = params_of(schema, values, naming=lambda name: titles.get(name, name))
+    except InputError as error:
+        raise InputErrors([*faults, str(error)]) if faults else error from None
+    if faults:
+        raise InputErrors(faults)
+    return Asked(kind, tuple(dict.fromkeys(ids)), params, dry_run=bool(given.get(DRY_RUN)))
+
+
+def _from_dialog(shown: Shown, value: Any) -> Any:
+    """Count from 0 what the dialog counts from 1, and refuse what its list does not have."""
+    if shown.how.values and value not in shown.how.values:
+        msg = f"{shown.title} {value!r} must be one of: {', '.join(shown.how.values)}."
+        raise InputError(msg)
+    if shown.how.from_one and isinstance(value, str) and value.strip().isdecimal():
+        number = int(value) - 1
+        if number < 0:
+            msg = f"{shown.title} counts from 1; {value.strip()} is not there."
+            raise InputError(msg)
+        return str(number)
+    return value.strip() if isinstance(value, str) else value
