@@ -106,6 +106,11 @@ class TestInAScript:
         environ["OMERO_HCS_CONFIG"] = "/no/such/file"
         assert load_settings(environ=environ, in_script=True).values == Settings()
 
+    def test_what_a_script_starts_is_in_a_script_too(self, layers):
+        _, environ = layers
+        environ |= {"OMERO_HCS_THREADS": "4", "OMERO_HCS_IN_SCRIPT": "1"}
+        assert load_settings(environ=environ).values == Settings()
+
 
 class TestFaults:
     def test_unknown_keys_are_refused_with_their_place_and_the_known_ones(self, layers):

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from omero_hcs import lazy
 from omero_hcs.errors import InputError
-from omero_hcs.model import Channel, Field, Image, ImageSet, ObjectRef, Plate, Well
-from omero_hcs.tasks.base import TASKS, CellParams, TaskParams, units_of
+from omero_hcs.model import Acquisition, Channel, Field, Image, ImageSet, ObjectRef, Plate, Well
+from omero_hcs.tasks.base import TASKS, CellParams, TaskParams, of_acquisition, units_of
 
 STACK = Image("i1", "i1", 8, 8, (Channel(0, "DNA"),), size_z=3, size_t=2)
 PLATE = Plate(
     "p", "p", 8, 12,
     (Well(1, 2, (Field(0, STACK, "1"), Field(1, STACK, "1"), Field(0, STACK, "2"))),),
+    (Acquisition("1", "day 1"), Acquisition("2", "1")),
 )  # fmt: skip
 REF = ObjectRef(kind="plate", id="p")
 
@@ -43,6 +46,36 @@ class TestUnits:
     def test_a_plane_or_time_that_is_not_there_is_refused_by_the_field(self, z, t):
         with pytest.raises(InputError, match=r"B03 field 1 .* has (3 z plane|2 time point)"):
             units(z=z, t=t)
+
+
+class TestAcquisition:
+    def ids(self, wanted, layout=PLATE):
+        return [unit.acquisition for unit in units(of_acquisition(layout, wanted))]
+
+    @pytest.mark.parametrize("wanted", ["day 1", None])
+    def test_only_its_fields_are_read(self, wanted):
+        assert self.ids(wanted) == (["1", "1"] if wanted else ["1", "1", "2"])
+
+    def test_a_number_counts_them_where_it_is_no_id(self):
+        plate = replace(PLATE, acquisitions=(Acquisition("7", "a"), Acquisition("2", "b")))
+        assert self.ids("2", plate) == ["2"]
+        assert self.ids("1", plate) == []
+
+    def test_a_single_one_need_not_be_noted_on_the_fields(self):
+        well = Well(0, 0, (Field(0, STACK),))
+        plate = replace(PLATE, wells=(well,), acquisitions=(Acquisition("7", "a"),))
+        assert self.ids("a", plate) == [None]
+
+    @pytest.mark.parametrize(
+        ("wanted", "fault"), [("3", "no acq"), ("1", "2 acq"), ("x", "no acq")]
+    )
+    def test_one_that_is_not_clear_is_refused_with_those_there_are(self, wanted, fault):
+        with pytest.raises(InputError, match=rf"{fault}.* day 1 \(1\), 1 \(2\)"):
+            self.ids(wanted)
+
+    def test_images_that_are_no_plate_have_none(self):
+        with pytest.raises(InputError, match="none"):
+            of_acquisition(ImageSet("d", "d", (STACK,)), "1")
 
 
 class TestParams:
