@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from omero_hcs.sandbox.sessions import OpenSession
 
 PARSE_SECONDS = 10  # how long to look for a processor
-ROOT_ID = SYSTEM_GROUP_ID = 0
 
 
 class ParameterCache:
-    """Parameters by script and by the hash of its text.
+    """Parameters by script and by the hash of its text, as OMERO's `ParamsCache` keeps them.
 
-    Scripts in the namespace `NSDYNAMIC` make lists for their dialog: they are parsed each time.
+    Scripts in the namespace `NSDYNAMIC` make lists for their dialog: they are parsed each time, as
+    whoever asks, so that a list may hold what he sees and nothing else.
     """
 
     def __init__(self, server: Server) -> None:
@@ -30,8 +30,14 @@ class ParameterCache:
         self._found: dict[tuple[int, str], Any] = {}
         self._locks: dict[int, threading.Lock] = defaultdict(threading.Lock)
 
-    def of(self, script: Row) -> Any:
+    def of(self, script: Row, caller: Caller) -> Any:
         """Return the `omero.grid.JobParams` of a script.
+
+        Parameters
+        ----------
+        script : Row
+        caller : Caller
+            Who asks: it is parsed as him, be it official or his own.
 
         Raises
         ------
@@ -44,7 +50,7 @@ class ParameterCache:
         with self._locks[script.id]:
             found = self._found.get(key)
             if found is None:
-                found = parse(self._server, script)
+                found = parse(self._server, script, caller)
                 if omero.constants.namespaces.NSDYNAMIC not in (found.namespaces or ()):
                     self._found[key] = found
             return found
@@ -55,9 +61,9 @@ class ParameterCache:
             del self._found[key]
 
 
-def parse(server: Server, script: Row) -> Any:
-    """Run a script up to its parameters: an official one as root, another as its owner."""
-    session = _session_for(server, script)
+def parse(server: Server, script: Row, asker: Caller) -> Any:
+    """Run a script up to its parameters, in a session of whoever asks for them."""
+    session = _session_of(server, asker)
     try:
         with server.world.transaction():
             caller = session.caller()
@@ -96,15 +102,7 @@ def acquire(server: Server, job: Row, caller: Caller, seconds: float) -> ScriptR
     return ScriptRun(server, processor, job, caller)
 
 
-def _session_for(server: Server, script: Row) -> OpenSession:
-    world = server.world
-    with world.lock:
-        if server.scripts.is_official(script):
-            user = world.get("Experimenter", ROOT_ID)
-            group = world.get("ExperimenterGroup", SYSTEM_GROUP_ID)
-        else:
-            user, group = script.details.owner, script.details.group
-        if user is None or group is None:
-            msg = f"Script {script.id} belongs to nobody."
-            raise RuntimeError(msg)
-        return server.open_session(user, group, agent="OMERO.scripts", idle_ms=0)
+def _session_of(server: Server, caller: Caller) -> OpenSession:
+    with server.world.lock:
+        group = caller.group or caller.session_group
+        return server.open_session(caller.user, group, agent="OMERO.scripts", idle_ms=0)

@@ -83,10 +83,11 @@ class InteractiveProcessor(Service):
             return job_object(self.world, self._run.job, caller)
 
     def params(self, current: Any) -> Any:
-        script = script_of(self.world, self._run.job)
+        with self.reading(current) as caller:
+            script = script_of(self.world, self._run.job)
         if self._run.job.entity.name == "ParseJob":
             return self._run.parse(script)
-        return self.server.parameters.of(script)
+        return self.server.parameters.of(script, caller)
 
     def execute(self, inputs: Any, current: Any) -> Any:
         values = {} if inputs is None else inputs.val or {}

@@ -74,7 +74,7 @@ class IScript(Service):
     def getParams(self, script_id: int, current: Any) -> Any:
         with self.reading(current) as caller:
             script = self._find(script_id, caller)
-        return None if script is None else self.server.parameters.of(script)
+        return None if script is None else self.server.parameters.of(script, caller)
 
     def uploadScript(self, path: str, text: str, current: Any) -> int:
         content, place = text.encode(), PurePosixPath(path)
@@ -94,7 +94,7 @@ class IScript(Service):
                 update_event=caller.event,
             )
             self.server.scripts.write(script, content)
-        self._validate(script)
+        self._validate(script, caller)
         return script.id
 
     def uploadOfficialScript(self, path: str, text: str, current: Any) -> int:
@@ -111,7 +111,7 @@ class IScript(Service):
                 )
                 raise api_usage(msg)
             script = self.server.scripts.put(normalised(path), text.encode())
-        self._validate(script)
+        self._validate(script, caller)
         return script.id
 
     def editScript(self, file: Any, text: str, current: Any) -> None:
@@ -128,7 +128,7 @@ class IScript(Service):
             self.server.scripts.write(script, text.encode())
             self.world.touch(script, caller.event)
         self.server.parameters.forget(script)
-        self._validate(script)
+        self._validate(script, caller)
 
     def deleteScript(self, script_id: int, current: Any) -> None:
         with self.reading(current) as caller:
@@ -172,7 +172,7 @@ class IScript(Service):
         wait = RUN_SECONDS if seconds is None else seconds.val
         run = acquire(self.server, row, caller, wait)
         try:
-            parameters = self.server.parameters.of(script)
+            parameters = self.server.parameters.of(script, caller)
             process = run.execute(parameters, inputs or {}, dict(current.ctx))
         except BaseException:
             run.stop()
@@ -208,10 +208,10 @@ class IScript(Service):
             raise api_usage(msg)
         return row
 
-    def _validate(self, script: Row) -> None:
+    def _validate(self, script: Row, caller: Caller) -> None:
         """Look whether a script can be parsed; one that can't is disabled, and stays."""
         try:
-            self.server.parameters.of(script)
+            self.server.parameters.of(script, caller)
         except omero.ValidationException:
             with self.world.transaction():
                 self.world.set(script, "mimetype", DISABLED)

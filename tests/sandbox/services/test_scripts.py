@@ -94,11 +94,26 @@ client = scripts.client("Dynamic.py", "Lists what there is now.",
     scripts.String("When", values=[rstring(str(time.time_ns()))]), namespaces=[NSDYNAMIC])
 client.closeSession()
 """
+ASKER = """
+import omero
+import omero.scripts as scripts
+from omero.constants.namespaces import NSDYNAMIC
+from omero.rtypes import rstring
+client = omero.client()
+context = client.createSession().getAdminService().getEventContext()
+client.closeSession()
+client = scripts.client("Asker.py", "Lists what its user sees.",
+    scripts.String("User", values=[rstring(context.userName)]),
+    scripts.String("Group", values=[rstring(context.groupName)]), namespaces=[NSDYNAMIC])
+client.setOutput("Message", rstring(context.userName))
+client.closeSession()
+"""
 SCRIPTS = {
     "hcs/Everything.py": EVERYTHING,
     "hcs/deep/Fails.py": FAILS,
     "hcs/Endless.py": ENDLESS,
     "hcs/Saves.py": SAVES,
+    "hcs/Asker.py": ASKER,
     "hcs/Dynamic.py": DYNAMIC,
     "Broken.py": "this is no Python (",
     "hcs/empty.py": "",
@@ -206,6 +221,7 @@ def endless(conn, folder):
 def test_the_scripts_of_a_folder_are_official_with_their_folder_as_path(conn):
     assert listed(conn) == [
         "/Broken.py",
+        "/hcs/Asker.py",
         "/hcs/Dynamic.py",
         "/hcs/Endless.py",
         "/hcs/Everything.py",
@@ -275,6 +291,21 @@ def test_parameters_of_a_script_that_lists_what_there_is_are_read_anew(conn):
     script = scripts.getScriptID("/hcs/Dynamic.py")
     first, second = (unwrap(scripts.getParams(script).inputs["When"].values) for _ in range(2))
     assert first != second
+
+
+def test_an_official_script_lists_what_whoever_opens_its_dialog_sees(conn, people, user):
+    others = people.make_user(people.make_group("private"))
+    with contextlib.closing(people.connect(others)) as other:
+        for asker, one in ((conn, user), (other, others)):
+            scripts = service(asker)
+            inputs = scripts.getParams(scripts.getScriptID("/hcs/Asker.py")).inputs
+            assert unwrap(inputs["User"].values) == [one.name]
+            assert unwrap(inputs["Group"].values) == [one.groups[0].name]
+    # And its inputs are checked against that list: nobody chooses what only others are shown.
+    with pytest.raises(omero.ValidationException, match="User"):
+        start(conn, "/hcs/Asker.py", User=rstring(others.name))
+    _, results = finish(conn, start(conn, "/hcs/Asker.py", User=rstring(user.name)))
+    assert results["Message"].val == user.name
 
 
 def test_a_script_that_is_no_python_says_why_and_stays_listed(conn):
