@@ -224,6 +224,20 @@ Layout = Plate | ImageSet
 """What a task runs on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Plates that a store keeps together, by their ids; what tells of all is attached to it."""
+
+    id: str
+    name: str
+    plates: tuple[str, ...]
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The screen as a target of results."""
+        return ObjectRef(kind="screen", id=self.id)
+
+
 class _Json(BaseModel):
     """A frozen value that travels as JSON and refuses unknown keys."""
 
@@ -231,9 +245,9 @@ class _Json(BaseModel):
 
 
 class ObjectRef(_Json):
-    """One object of a store: a plate, or a set of images."""
+    """One object of a store: a plate, a set of images, or a screen, which only files go to."""
 
-    kind: Literal["plate", "images"]
+    kind: Literal["plate", "images", "screen"]
     id: str
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from omero_hcs.model import Image, ImageSet, ObjectRef, Plate, StoreSpec, ZChoice
+from omero_hcs.model import Image, ImageSet, ObjectRef, Plate, Screen, StoreSpec, ZChoice
 from omero_hcs.results import Results, Table, WriteReport
 
 ImageArray = NDArray[np.generic]
@@ -60,6 +60,10 @@ class KeptModel:
     size: int
     card: str
     """The model's card, as JSON."""
+
+
+LinkedKind = Literal["screen", "plate", "well", "image", "file"]
+"""What a page of the web may show; "file" is one that a run attached."""
 
 
 class PlateStore(Protocol):
@@ -147,11 +151,16 @@ class PlateStore(Protocol):
         ...
 
     def runs(self, target: ObjectRef) -> tuple[dict[str, Any], ...]:
-        """Manifests of the runs whose results are on an object, oldest first."""
+        """Manifests of the runs whose results are on an object, oldest first.
+
+        A store of several users says in `mine` whether the user's own these results are.
+        """
         ...
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(self, run_id: str, name: str, *, target: ObjectRef | None = None) -> bytes:
         """One file of a run's results by name: "cells.parquet", "report.html".
+
+        A run over several objects leaves such a file with each of them: `target` says of which.
 
         Raises
         ------
@@ -172,6 +181,76 @@ class PlateStore(Protocol):
 
     def close(self) -> None:
         """Let go of files, sessions and threads; safe to call twice."""
+        ...
+
+
+RunState = Literal["running", "done", "partial", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """What an object tells of a run over it, while that goes on and afterwards.
+
+    Times are seconds since the epoch. `alive` is when the run last gave a sign of life: one that
+    says "running" and has been silent for long was killed. `done`, `total` and `failed` count
+    units; `left` is an estimate in seconds. `user` is who runs it, `stop_asked_by` who asked it to
+    stop. `result` is what it came to, or why it ended.
+    """
+
+    run_id: str
+    task: str
+    status: RunState
+    started: float
+    alive: float
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    left: float | None = None
+    user: str = ""
+    model: str = ""
+    result: str = ""
+    stop_asked_by: str = ""
+
+
+@runtime_checkable
+class RunBoard(Protocol):
+    """A store whose objects tell which runs go on over them, and by which runs are stopped."""
+
+    def post_note(self, target: ObjectRef, note: RunNote) -> None:
+        """Tell of a run on an object; the note of the same run there is replaced.
+
+        A mark of `ask_to_stop` stays while the run goes on, but not from an earlier start of it.
+
+        Raises
+        ------
+        WriteError, NotAllowedError
+            If it cannot be told there.
+        """
+        ...
+
+    def run_notes(self, target: ObjectRef) -> tuple[RunNote, ...]:
+        """What is told of runs on an object, in no order; `user` is known for sure."""
+        ...
+
+    def ask_to_stop(self, run_id: str, who: str) -> None:
+        """Mark a run's notes, so that it stops; `who` is for people.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no note of that run.
+        NotAllowedError
+            If the user may not stop it; the message says who may.
+        """
+        ...
+
+    def stop_asked(self, run_id: str) -> str | None:
+        """Who asked a run to stop, or None."""
+        ...
+
+    def remove_note(self, run_id: str) -> None:
+        """Tell no more of a run on the store's objects; nothing happens where nothing is told."""
         ...
 
 
@@ -200,5 +279,26 @@ class ModelHome(Protocol):
         ------
         WriteError, NotAllowedError
             If it cannot be kept there.
+        """
+        ...
+
+
+@runtime_checkable
+class ScreenHome(Protocol):
+    """A store that keeps plates together in screens, and files with a screen as well."""
+
+    def screens(self) -> tuple[Screen, ...]:
+        """Screens that the store's URI names; their plates are in `PlateStore.refs`."""
+        ...
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A store whose objects people see on pages of the web."""
+
+    def link(self, kind: LinkedKind, object_id: str) -> str:
+        """Address of an object's page; empty where it is not known.
+
+        A well is named by its plate and its name: "51/B03".
         """
         ...

@@ -161,7 +161,13 @@ class FolderStore:
         """Manifests of the runs over the folder, oldest first."""
         return self._beside.runs(target)
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        target: ObjectRef | None = None,  # noqa: ARG002  (one place for all)
+    ) -> bytes:
         """One file of a run's results; see `PlateStore.fetch`."""
         return self._beside.fetch(run_id, name)
 

@@ -220,7 +220,13 @@ class MemoryStore:
         found.sort(key=lambda manifest: (manifest.started, manifest.run_id))
         return tuple(item.model_dump(mode="json") for item in found if item.target == target)
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        target: ObjectRef | None = None,  # noqa: ARG002  (one place for all)
+    ) -> bytes:
         """One file of a run's finishing step, as it would be on disk; see `PlateStore.fetch`."""
         self._check_run(run_id)
         kept = self.results.get((run_id, None))

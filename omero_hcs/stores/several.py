@@ -136,7 +136,13 @@ class SeveralStores:
         number, ref = self._place(target)
         return self._stores[number].runs(ref)
 
-    def fetch(self, run_id: str, name: str) -> bytes:  # noqa: ARG002  (nothing is kept here)
+    def fetch(
+        self,
+        run_id: str,
+        name: str,  # noqa: ARG002  (nothing is kept here)
+        *,
+        target: ObjectRef | None = None,  # noqa: ARG002
+    ) -> bytes:
         """Refuse: see `undo`."""
         self._refuse_run(run_id)
 

@@ -183,7 +183,13 @@ class OmeZarrStore:
         """Manifests of the runs whose results are beside the plate, oldest first."""
         return self._results.runs(target)
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        target: ObjectRef | None = None,  # noqa: ARG002  (one place for all)
+    ) -> bytes:
         """One file of a run's results by name."""
         return self._results.fetch(run_id, name)
 

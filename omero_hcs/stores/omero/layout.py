@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 from omero_hcs.errors import InputError, PlateNotFoundError
-from omero_hcs.model import ImageSet, ObjectRef, Plate, well_name
+from omero_hcs.model import ImageSet, ObjectRef, Plate, Screen, well_name
 from omero_hcs.settings import Settings
 from omero_hcs.stores.omero.address import OmeroAddress
 from omero_hcs.stores.omero.cropnote import CropNote
 from omero_hcs.stores.omero.facts import FactKeys, read_facts
 from omero_hcs.stores.omero.imagesets import SetRecord, read_set
 from omero_hcs.stores.omero.plates import PlateRecord, read_plate, with_facts
+from omero_hcs.stores.omero.screens import ScreenRecord, read_screens
 from omero_hcs.stores.omero.selection import Selection, select, set_ref
 from omero_hcs.stores.omero.session import Session
 
@@ -51,6 +52,10 @@ class Layouts:
         """
         return self._selection.refs()
 
+    def screens(self) -> tuple[Screen, ...]:
+        """Screens that are meant, with those of their plates that are in `refs`."""
+        return tuple(record.screen for record in self._screens.values())
+
     def plate(self, plate_id: str) -> Plate:
         """Layout of one plate of `refs`; see `PlateStore.plate`."""
         return self._plate(plate_id).plate
@@ -69,6 +74,8 @@ class Layouts:
         """
         if target.kind == "plate":
             return self._plate(target.id).group
+        if target.kind == "screen":
+            return self._screen(target).group
         groups = self._set(target.id).groups
         if len(groups) > 1:
             msg = (
@@ -83,6 +90,8 @@ class Layouts:
         """Name a target as OMERO does: (("Plate", 51),), or (("Image", 5), ("Image", 6))."""
         if target.kind == "plate":
             return (("Plate", int(self._plate(target.id).plate.id)),)
+        if target.kind == "screen":
+            return (("Screen", int(self._screen(target).screen.id)),)
         return self._set(target.id).anchors
 
     def wells(self, target: ObjectRef) -> dict[str, int]:
@@ -99,6 +108,16 @@ class Layouts:
     @cached_property
     def _selection(self) -> Selection:
         return select(self._session, self._address)
+
+    @cached_property
+    def _screens(self) -> dict[ObjectRef, ScreenRecord]:
+        found = read_screens(self._session, self._selection.screens)
+        return {record.screen.ref: record for record in found}
+
+    def _screen(self, ref: ObjectRef) -> ScreenRecord:
+        if ref not in self._screens:
+            raise self._not_here(ref)
+        return self._screens[ref]
 
     def _plate(self, plate_id: str) -> PlateRecord:
         if plate_id not in self._plates:

@@ -82,9 +82,9 @@ class WriteContext:
     anchors : tuple of (str, int)
         OMERO class and id of what the target is: ("Plate", 51). Several for a set of images.
     wells : dict of str to int
-        Ids of the target's wells by name; empty for an image set.
+        Ids of the target's wells by name; empty for what is no plate.
     images : frozenset of int
-        Ids of the target's images.
+        Ids of the target's images; empty for a screen.
     run_id, unit : str
         Whose results they are; unit None is the finishing step.
     """

@@ -25,6 +25,8 @@ _LEVELS = {
 _BATCH = 5_000
 """Ids in one query: the data base takes 32,767 parameters."""
 
+_BY_PLATES = " Or select the plates instead of the screen: that makes no overview of it."
+
 _MANY = 5
 """Names that a sentence may list."""
 
@@ -41,9 +43,11 @@ class _Share:
 
 
 def write_faults(
-    session: Session, layouts: Layouts, target: ObjectRef, layout: Layout
+    session: Session, layouts: Layouts, target: ObjectRef, layout: Layout | None
 ) -> tuple[str, ...]:
-    """Why the results of a run cannot be kept with a plate or image set; empty if they can.
+    """Why the results of a run cannot be kept with something; empty if they can.
+
+    A screen has no `layout`: only files go to it, and nothing to its plates.
 
     One fault for each owner and group whose objects the user may not annotate, with how many there
     are, an example, why (group, permissions, owner), and who can change it. One more where the
@@ -59,14 +63,15 @@ def write_faults(
         if level is not None:
             names = _names(layouts, target, layout)
             faults.append(_refusal(session, own, names, level))
+            faults[-1] += _BY_PLATES if target.kind == "screen" else ""
     groups = sorted({share.group for share in shares})
-    if len(groups) > 1:
+    if layout is not None and len(groups) > 1:
         faults.append(_spread(session, layout, groups))
     return tuple(faults)
 
 
 def _shares(
-    session: Session, layouts: Layouts, target: ObjectRef, layout: Layout
+    session: Session, layouts: Layouts, target: ObjectRef, layout: Layout | None
 ) -> Iterator[_Share]:
     """All that results are attached to, by class, owner and group; what it is in comes first."""
     ids: dict[str, list[int]] = defaultdict(list)
@@ -75,7 +80,7 @@ def _shares(
     wells = layouts.wells(target)
     if isinstance(layout, Plate):
         ids["Well"] += [wells[well.name] for well in layout.wells if well.name in wells]
-    ids["Image"] += [int(site.image.id) for site in layout.sites()]
+    ids["Image"] += [int(site.image.id) for site in layout.sites()] if layout else []
     for kind, numbers in ids.items():
         yield from _shares_of(session, kind, sorted(set(numbers)))
 
@@ -107,8 +112,12 @@ def _refused_by(session: Session, share: _Share) -> str | None:
     return None if may["canAnnotate"] else str(may["perm"])
 
 
-def _names(layouts: Layouts, target: ObjectRef, layout: Layout) -> dict[tuple[str, int], str]:
+def _names(
+    layouts: Layouts, target: ObjectRef, layout: Layout | None
+) -> dict[tuple[str, int], str]:
     """Names of what results are attached to, by class and id."""
+    if layout is None:
+        return {("Screen", int(item.id)): item.name for item in layouts.screens()}
     names = {("Image", int(site.image.id)): site.image.name for site in layout.sites()}
     names |= {("Well", number): name for name, number in layouts.wells(target).items()}
     anchors = layouts.anchors(target)

@@ -33,9 +33,13 @@ _WELLS_OF_IMAGES = (
 
 @dataclass
 class Selection:
-    """What a URI means: `parts` of plates by their ids, `crops` by what they were cut from."""
+    """What a URI means: parts of plates by their ids, `crops` by what they were cut from.
+
+    `screens` has the ids of the plates of each screen that is named, in the order of `plates`.
+    """
 
     plates: dict[int, PlatePart] = field(default_factory=dict)
+    screens: dict[int, tuple[int, ...]] = field(default_factory=dict)
     sets: dict[str, SetName] = field(default_factory=dict)
     crops: dict[ObjectRef, dict[int, CropNote]] = field(default_factory=dict)
 
@@ -68,7 +72,7 @@ def select(session: Session, address: OmeroAddress) -> Selection:
     if address.kind == "run" or address.kind == "well":
         return Selection(plates=_parts(session, address))
     if address.kind == "screen":
-        return Selection(plates=_plates_of(session, address))
+        return _of_screens(session, address)
     if address.kind == "plate":
         return Selection(plates=dict.fromkeys(address.ids, WHOLE))
     selection = Selection()
@@ -115,15 +119,21 @@ def _parts(session: Session, address: OmeroAddress) -> dict[int, PlatePart]:
     return {plate: PlatePart(**{name: frozenset(ids)}) for plate, ids in sorted(by_plate.items())}
 
 
-def _plates_of(session: Session, address: OmeroAddress) -> dict[int, PlatePart]:
-    """Plates of screens: screen by screen, by name."""
+def _of_screens(session: Session, address: OmeroAddress) -> Selection:
+    """Select the plates of screens: screen by screen, by name."""
     rows = session.project(_PLATES_OF_SCREENS, {"ids": address.ids})
     if not rows:
         msg = f"{address.uri} has no plates that {session.user} may see."
         raise PlateNotFoundError(msg)
     order = {screen: place for place, screen in enumerate(address.ids)}
     rows.sort(key=lambda row: (order[row[0]], natural_key(row[2] or ""), row[1]))
-    return {plate: WHOLE for _, plate, _ in rows}
+    plates: dict[int, list[int]] = {}
+    for screen, plate, _ in rows:
+        plates.setdefault(screen, []).append(plate)
+    return Selection(
+        plates={plate: WHOLE for _, plate, _ in rows},
+        screens={screen: tuple(own) for screen, own in plates.items()},
+    )
 
 
 def _crop_notes(session: Session, name: SetName) -> dict[int, CropNote]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.model import Image, ImageSet, Layout, ObjectRef, Plate, StoreSpec, ZChoice
+from omero_hcs.model import Image, ImageSet, Layout, ObjectRef, Plate, Screen, StoreSpec, ZChoice
 from omero_hcs.results import Results, Table, WriteReport
 from omero_hcs.settings import Settings, load_settings
-from omero_hcs.stores.base import ImageArray, KeptModel, LabelSource
+from omero_hcs.stores.base import ImageArray, KeptModel, LabelSource, LinkedKind
 from omero_hcs.stores.omero import models
 from omero_hcs.stores.omero.address import parse_address
 from omero_hcs.stores.omero.label_images import read_label_image
@@ -21,6 +21,7 @@ from omero_hcs.stores.omero.login import find_login
 from omero_hcs.stores.omero.pixels import PixelReader
 from omero_hcs.stores.omero.rights import write_faults
 from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.webpages import page_of
 from omero_hcs.stores.omero.writer import RunWriter
 
 
@@ -53,6 +54,7 @@ class OmeroStore:
         self._spec = StoreSpec(uri=address.uri, secret=spec.secret)
         self._session = session
         self._readers = settings.omero_readers
+        self._web = settings.omero_web
         self._layouts = Layouts(session, address, settings)
         self._pixels = PixelReader(
             session, readers=settings.omero_readers, mount=settings.omero_mount
@@ -83,6 +85,14 @@ class OmeroStore:
         parse_address(self._spec.uri)
         return self._layouts.refs()
 
+    def screens(self) -> tuple[Screen, ...]:
+        """Screens that the URI names; see `ScreenHome.screens`."""
+        return self._layouts.screens()
+
+    def link(self, kind: LinkedKind, object_id: str) -> str:
+        """Page of an object in OMERO.web, whose address is a setting; see `Linked.link`."""
+        return page_of(self._web, self._layouts, kind, object_id)
+
     def plate(self, plate_id: str) -> Plate:
         """Layout of one plate; see `PlateStore.plate`."""
         return self._layouts.plate(plate_id)
@@ -109,7 +119,8 @@ class OmeroStore:
 
     def write_faults(self, target: ObjectRef) -> tuple[str, ...]:
         """Why results cannot be kept there; see `PlateStore.write_faults`."""
-        return write_faults(self._session, self._layouts, target, self._layout(target))
+        layout = None if target.kind == "screen" else self._layout(target)
+        return write_faults(self._session, self._layouts, target, layout)
 
     def write(self, results: Results) -> WriteReport:
         """Keep results; see `PlateStore.write`."""
@@ -119,9 +130,9 @@ class OmeroStore:
         """Manifests of the runs over an object, oldest first; see `PlateStore.runs`."""
         return self._runs.runs(target)
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(self, run_id: str, name: str, *, target: ObjectRef | None = None) -> bytes:
         """One file of a run's results; see `PlateStore.fetch`."""
-        return self._runs.fetch(run_id, name)
+        return self._runs.fetch(run_id, name, target)
 
     def undo(self, run_id: str) -> WriteReport:
         """Remove exactly what a run made; see `PlateStore.undo`."""

@@ -23,6 +23,7 @@ from omero_hcs.stores.omero.journal_lines import RunLine
 from omero_hcs.stores.omero.layout import Layouts
 from omero_hcs.stores.omero.record import Made, WriteContext, place_of
 from omero_hcs.stores.omero.rois import roi_fault
+from omero_hcs.stores.omero.screens import screens_around
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.undo import undo_run
 from omero_hcs.stores.omero.unit_write import UnitWrite, wishes_of
@@ -69,20 +70,23 @@ class RunWriter:
 
     def runs(self, target: ObjectRef) -> tuple[dict[str, Any], ...]:
         """Manifests of the runs over an object, oldest first; see `PlateStore.runs`."""
-        if target not in self._layouts.refs():
+        if target not in self._targets():
             return ()
         found = [
-            _manifest(header, place)
+            (_manifest(header, place), place.owner == self._session.user_id)
             for place, header in self._journals_of(target)
             if header is not None and header.target == target
         ]
-        found.sort(key=lambda manifest: (manifest.started, manifest.run_id))
-        return tuple(item.model_dump(mode="json", exclude={"intent", "entries"}) for item in found)
+        found.sort(key=lambda item: (item[0].started, item[0].run_id, item[1]))
+        return tuple(
+            manifest.model_dump(mode="json", exclude={"intent", "entries"}) | {"mine": mine}
+            for manifest, mine in found
+        )
 
-    def fetch(self, run_id: str, name: str) -> bytes:
+    def fetch(self, run_id: str, name: str, target: ObjectRef | None = None) -> bytes:
         """One file of a run's finishing step; see `PlateStore.fetch`."""
         names: list[str] = []
-        for place, _ in self._find(run_id):
+        for place, _ in self._find(run_id, target):
             files = self._files(place)
             if name in files:
                 return file_content(self._session, files[name])
@@ -91,8 +95,9 @@ class RunWriter:
 
     def undo(self, run_id: str) -> WriteReport:
         """Remove what a run made; see `PlateStore.undo`."""
-        found = [(self._journals.open(place), anchors) for place, anchors in self._find(run_id)]
-        return undo_run(self._session, self._journals, run_id, found)
+        found = [*self._find(run_id), *self._overviews(run_id)]
+        journals = [(self._journals.open(place), anchors) for place, anchors in found]
+        return undo_run(self._session, self._journals, run_id, journals)
 
     def _write(self, context: WriteContext, results: Results, files: list[Content]) -> WriteReport:
         wishes = wishes_of(context, results, files)
@@ -101,10 +106,7 @@ class RunWriter:
     def _context(self, results: Results) -> WriteContext:
         target, layouts = results.target, self._layouts
         if target not in self._images:
-            layout = (
-                layouts.plate(target.id) if target.kind == "plate" else layouts.images(target.id)
-            )
-            self._images[target] = frozenset(int(site.image.id) for site in layout.sites())
+            self._images[target] = frozenset(self._images_of(target))
         return WriteContext(
             session=self._session,
             group=layouts.group_of(target),
@@ -116,12 +118,24 @@ class RunWriter:
             unit=results.unit,
         )
 
+    def _images_of(self, target: ObjectRef) -> Iterator[int]:
+        if target.kind == "screen":
+            return
+        layouts, number = self._layouts, target.id
+        layout = layouts.plate(number) if target.kind == "plate" else layouts.images(number)
+        for site in layout.sites():
+            yield int(site.image.id)
+
+    def _targets(self) -> tuple[ObjectRef, ...]:
+        """All that results may be about: screens after the plates that they tell of."""
+        return (*self._layouts.refs(), *(screen.ref for screen in self._layouts.screens()))
+
     def _journals_of(self, target: ObjectRef) -> Iterator[tuple[Place, RunLine | None]]:
         for place in self._journals.places(self._layouts.anchors(target)):
             yield place, self._journals.header(place)
 
-    def _find(self, run_id: str) -> list[tuple[Place, Anchors]]:
-        """Journals of a run over the store's objects, and what each is attached to.
+    def _find(self, run_id: str, target: ObjectRef | None = None) -> list[tuple[Place, Anchors]]:
+        """Journals of a run over the store's objects, or one, and what each is attached to.
 
         Raises
         ------
@@ -130,7 +144,7 @@ class RunWriter:
         """
         found: list[tuple[Place, Anchors]] = []
         there: dict[str, None] = {}
-        for ref in self._layouts.refs():
+        for ref in self._targets() if target is None else (target,):
             for place, header in self._journals_of(ref):
                 if header is not None and header.target != ref:
                     continue
@@ -142,8 +156,26 @@ class RunWriter:
             raise no_run_error(self._shown(), run_id, list(there))
         return found
 
+    def _overviews(self, run_id: str) -> Iterator[tuple[Place, Anchors]]:
+        """Yield what a run left with screens of our plates, where no other plate of them has it.
+
+        Who undoes a run plate by plate does not name the screen, and would leave its overview.
+        """
+        ours = {int(ref.id) for ref in self._layouts.refs() if ref.kind == "plate"}
+        named = {int(screen.id) for screen in self._layouts.screens()}
+        for screen, plates in screens_around(self._session, ours).items():
+            anchors = (("Screen", screen),)
+            found = [] if screen in named else self._journals.places(anchors)
+            own = [place for place in found if place.run_id == run_id]
+            others = tuple(("Plate", plate) for plate in sorted(plates - ours))
+            if own and not any(item.run_id == run_id for item in self._journals.places(others)):
+                yield from ((place, anchors) for place in own)
+
     def _files(self, place: Place) -> dict[str, Made]:
-        """Files of a run's finishing step that are still there, by name."""
+        """Files of a run's finishing step that are still there, by name.
+
+        A table that is an OMERO.table only counts as the file that it would be.
+        """
         made = self._journals.open(place).units[None].made()
         files = [one for one in made if one.kind in _FILES and one.type == "FileAnnotation"]
         there = file_marks(self._session, sorted({one.id for one in files}))
@@ -195,7 +227,7 @@ def _is_there(context: WriteContext, kind: str, object_id: str) -> bool:
     except (KeyError, ValueError):
         return False
     if kind == "plate":
-        return object_id == context.target.id
+        return (context.target.kind, object_id) == ("plate", context.target.id)
     if kind == "well":
         return object_id.rpartition("/")[0] in ("", context.target.id)
     return place != "Image" or number in context.images
