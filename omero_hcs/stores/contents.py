@@ -17,11 +17,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from omero_hcs.errors import HcsError, InputError, RunNotFoundError, WriteError
-from omero_hcs.results import Results
+from omero_hcs.results import Results, Table
 from omero_hcs.stores.manifest import KeyValueFile, RoiFile, TagFile
 
 MANIFEST = "manifest.json"
 UNITS = "units"
+TABLE_SUFFIX = ".parquet"
 FILE_KINDS = ("table", "roi", "tag", "key-values", "file")
 """Kinds of entries that are files beside the manifest; all others are the store's own."""
 
@@ -105,10 +106,15 @@ def no_file_error(run_id: str, name: str, there: Sequence[str]) -> RunNotFoundEr
     return RunNotFoundError(f"Run {run_id} has no file {name!r}. {known}")
 
 
+def table_content(name: str, table: Table) -> Content:
+    """File of a table, by the table's name."""
+    need = sum(column.nbytes for column in table.columns.values())
+    return Content("table", f"{name}{TABLE_SUFFIX}", 1, need, table.to_parquet)
+
+
 def _tables(results: Results) -> Iterator[Content]:
     for name, table in results.tables.items():
-        need = sum(column.nbytes for column in table.columns.values())
-        yield Content("table", f"{name}.parquet", 1, need, table.to_parquet)
+        yield table_content(name, table)
 
 
 def _documents(results: Results) -> Iterator[Content]:

@@ -187,11 +187,16 @@ def _annotation(context: WriteContext, item: Attachment) -> Any:
     file = new_file(
         item.name,
         path=f"omero-hcs/{context.run_id}/",
-        media_type=mimetypes.guess_type(item.name)[0] or "application/octet-stream",
+        media_type=_media_type(item.name),
         size=item.path.stat().st_size,
         sha1=sha1,
     )
     return file_annotation(file, item.namespace, context.label)
+
+
+def _media_type(name: str) -> str:
+    kind, packing = mimetypes.guess_type(name)
+    return f"application/{packing}" if packing else kind or "application/octet-stream"
 
 
 def file_annotation(file: Any, namespace: str, label: str) -> Any:

@@ -19,6 +19,9 @@ from omero_hcs.results import Table
 MOST_COLUMNS = 512
 """An array is one column, however long: long lists of features go into arrays."""
 
+PLACES = ("well", "image", "plate")
+"""Columns that say where a row is, and by which OMERO.web looks rows up."""
+
 _LONGEST_NAME = 60  # HDF5 keeps the names of all columns in one header of 64 KB
 _BYTES_AT_ONCE = 1 << 23
 _UNPLAIN = re.compile(r"[^0-9A-Za-z_]+")
@@ -27,11 +30,15 @@ _NO_OBJECT = -1
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column: its name in the table, how OMERO's is made of values, and the values."""
+    """One column: its name in the table, how OMERO's is made of values, and the values.
+
+    `of` names the column of ours that it keeps, as far as it keeps one.
+    """
 
     name: str
     make: Callable[[list[Any]], Any]
     values: NDArray[Any]
+    of: str = ""
 
     @property
     def row_bytes(self) -> int:
@@ -55,7 +62,7 @@ class TableColumns:
         rows = max(1, _BYTES_AT_ONCE // sum(column.row_bytes for column in self.columns))
         for start in range(0, len(self.columns[0].values), rows):
             yield [
-                column.make(column.values[start : start + rows].tolist()) for column in self.columns
+                column.make(_listed(column.values[start : start + rows])) for column in self.columns
             ]
 
 
@@ -76,18 +83,30 @@ def table_columns(table: Table, wells: Mapping[str, int], *, has_gaps: bool = Tr
         omero-parade fails on a table that has a single NaN.
     """
     found: dict[str, tuple[Callable[[str, list[Any]], Any], NDArray[Any]]] = {}
+    keeps: dict[str, str] = {}
     # First: their names are not to be taken by a column of the task's own.
-    for place in ("well", "image", "plate"):
+    for place in PLACES:
         if place in table:
-            found |= _place(place, table[place], wells)
+            found |= (made := _place(place, table[place], wells))
+            keeps[list(made)[-1]] = place  # the last one: before it there may be one of ids
     for name, values in table.columns.items():
-        if name not in ("well", "image", "plate") and np.prod(values.shape[1:]):
-            found[_free_name(name, found)] = _typed(values, has_gaps=has_gaps)
+        if name not in PLACES and np.prod(values.shape[1:]):
+            free = _free_name(name, found)
+            found[free], keeps[free] = _typed(values, has_gaps=has_gaps), name
     columns = [
-        TableColumn(name, partial(make, name), values) for name, (make, values) in found.items()
+        TableColumn(name, partial(make, name), values, keeps.get(name, ""))
+        for name, (make, values) in found.items()
     ]
     left_out = tuple(column.name for column in columns[MOST_COLUMNS:])
     return TableColumns(tuple(columns[:MOST_COLUMNS]), left_out)
+
+
+def _listed(values: NDArray[Any]) -> list[Any]:
+    """Give values as OMERO's columns take them: rows of fractions go as they are in memory."""
+    if values.ndim > 1 and values.dtype.kind == "f":
+        return list(np.ascontiguousarray(values))
+    plain: list[Any] = values.tolist()
+    return plain
 
 
 _Typed = tuple[Callable[[str, list[Any]], Any], NDArray[Any]]

@@ -30,8 +30,19 @@ LARGEST_FILE = 1 << 32
 """Bytes that `file_content` gives at most: what it reads may be another file by now."""
 
 
-def save_files(context: WriteContext, files: Sequence[Content]) -> list[Made]:
+def save_files(
+    context: WriteContext, files: Sequence[Content], *, archive: str = "omero-hcs"
+) -> list[Made]:
     """Attach files to the target of a run.
+
+    Parameters
+    ----------
+    context : WriteContext
+        Where they go.
+    files : sequence of Content
+        The files.
+    archive : str
+        What the name of the archive begins with.
 
     Returns
     -------
@@ -42,7 +53,7 @@ def save_files(context: WriteContext, files: Sequence[Content]) -> list[Made]:
     if not files:
         return []
     with tempfile.TemporaryDirectory(prefix="omero-hcs-") as folder:
-        return attach(context, list(_stage(context, files, Path(folder))))
+        return attach(context, list(_stage(context, files, Path(folder), archive)))
 
 
 def file_content(session: Session, made: Made) -> bytes:
@@ -69,7 +80,9 @@ def _content(conn: Any, file_id: int, made: Made) -> bytes:
         return _of_archive(file, made) if _is_archived(made.name) else _whole(file, made)
 
 
-def _stage(context: WriteContext, files: Sequence[Content], folder: Path) -> Iterator[Attachment]:
+def _stage(
+    context: WriteContext, files: Sequence[Content], folder: Path, stem: str
+) -> Iterator[Attachment]:
     """Write the contents into a folder, archived ones into one zip file."""
     archived = [file for file in files if _is_archived(file.name)]
     for file in files:
@@ -78,11 +91,12 @@ def _stage(context: WriteContext, files: Sequence[Content], folder: Path) -> Ite
             file.save(path)
         if file not in archived:
             holds = ((file.kind, file.name),)
-            name = shown_name(context, path.stem, path.suffix)
+            own, dot, suffix = path.name.partition(".")  # "profiles.csv.gz" has two suffixes
+            name = shown_name(context, own, dot + suffix)
             yield Attachment(path, name, FILE_NAMESPACE, holds, context.anchors)
     if archived:
         path = folder / ".archive.zip"  # no result's name: those do not begin with a dot
-        name = shown_name(context, "omero-hcs", ".zip")
+        name = shown_name(context, stem, ".zip")
         with zipfile.ZipFile(path, "w") as archive:
             for file in archived:
                 _put(archive, folder / file.name)

@@ -1,4 +1,8 @@
-"""OMERO.tables of a run: cells under our own namespace, wells as the bulk table of the plate."""
+"""OMERO.tables of a run: cells under our own namespace, wells as the bulk table of the plate.
+
+Most tables are there twice: for people as an OMERO.table, exactly in a file of the run's archive.
+Embeddings are large, and are there once, as an OMERO.table that notes how to read it back.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ import omero.gateway  # first: loads omero's modules in order
 import Ice  # isort: skip
 from omero.rtypes import rstring
 
-from omero_hcs.results import Table
+from omero_hcs.results import Results, Table
+from omero_hcs.stores.contents import table_content
 from omero_hcs.stores.omero.attachments import (
     ANNOTATION,
     Attached,
@@ -25,21 +30,36 @@ from omero_hcs.stores.omero.bulk import WELLS_STEM, settle_bulk_table
 from omero_hcs.stores.omero.changes import delete, project_all
 from omero_hcs.stores.omero.columns import MOST_COLUMNS, TableColumns, table_columns
 from omero_hcs.stores.omero.faults import is_forbidden, is_lost, reason
-from omero_hcs.stores.omero.files import shown_name
+from omero_hcs.stores.omero.files import save_files, shown_name
 from omero_hcs.stores.omero.record import TABLE_KIND, TABLE_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session, context_of
+from omero_hcs.stores.omero.table_note import NOTE_KEY, is_kept_exactly, note_of
 
-_STEMS = {"cells": "omero-hcs-cells", "wells": WELLS_STEM}
+_STEMS = {
+    "cells": "omero-hcs-cells",
+    "embeddings": "omero-hcs-embeddings",
+    "wells": WELLS_STEM,
+}
+ALONE = frozenset({"embeddings"})
+"""Tables that no file of the run has as well."""
+
 _MEDIA_TYPE = "application/x-hdf5"  # what it is; for that of OMERO.tables see `bulk`
 _ANY_REPOSITORY = 1  # newTable takes no notice of it
+
+
+def is_alone(results: Results, name: str) -> bool:
+    """Whether a table of some results is to be an OMERO.table only, and in no file."""
+    table = results.tables[name]
+    return results.unit is None and name in ALONE and len(table) > 0 and is_kept_exactly(table)
 
 
 def save_tables(
     context: WriteContext, tables: dict[str, Table]
 ) -> tuple[list[Made], tuple[str, ...]]:
-    """Write "cells" and "wells" as OMERO.tables; what else there is stays in files.
+    """Write "cells", "embeddings" and "wells" as OMERO.tables; what else there is stays in files.
 
-    Tables of units stay in files, too.
+    Tables of units stay in files, too. One that was to be an OMERO.table only and could not be made
+    is put into a file.
 
     Returns
     -------
@@ -52,16 +72,17 @@ def save_tables(
     if context.unit is not None or not wanted:
         return [], ()
     if not _is_enabled(context):
-        return [], (_off(context.session, wanted),)
+        return _save_alone(context, wanted), (_off(context.session, wanted),)
     made: list[Made] = []
     told: list[str] = []
     for name, table in wanted.items():
         columns = table_columns(table, context.wells, has_gaps=name != "wells")
         told += [_too_many(name, columns)] if columns.left_out else []
         try:
-            made += _save(context, name, columns)
+            made += _save(context, name, columns, note_of(table, columns))
         except (_ServiceOffError, Ice.Exception) as error:
             told.append(_failed(context.session, name, error))
+            made += _save_alone(context, {name: table})
     told += settle_bulk_table(context.session, context.group, context.anchors)
     return made, tuple(told)
 
@@ -82,6 +103,16 @@ def restore_bulk_table(
     return settle_bulk_table(session, group, anchors)
 
 
+def _save_alone(context: WriteContext, tables: dict[str, Table]) -> list[Made]:
+    """Put tables into files that have no other place."""
+    return [
+        made
+        for name in sorted(ALONE & tables.keys())
+        if is_kept_exactly(tables[name])  # any other is in the run's archive
+        for made in save_files(context, [table_content(name, tables[name])], archive=_STEMS[name])
+    ]
+
+
 class _ServiceOffError(Exception):
     """The server has no table service, or none that answers."""
 
@@ -96,7 +127,7 @@ def _is_enabled(context: WriteContext) -> bool:
         return False
 
 
-def _save(context: WriteContext, name: str, columns: TableColumns) -> list[Made]:
+def _save(context: WriteContext, name: str, columns: TableColumns, note: str | None) -> list[Made]:
     """Make one table, with its annotation before its rows, so that a crash leaves none unfound."""
     session = context.session
     shown = shown_name(context, _STEMS[name], ".h5")
@@ -106,6 +137,8 @@ def _save(context: WriteContext, name: str, columns: TableColumns) -> list[Made]
         attached = _attach(context, table)
         with removed_on_failure(session, context.group, [attached.annotation]):
             table.initialize(columns.heads())
+            if note is not None:
+                table.setMetadata(NOTE_KEY, rstring(note))
             for part in columns.parts():
                 table.addData(part)
     except BaseException:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from omero_hcs.results import LabelImage, Results, Roi, Table, WriteReport
-from omero_hcs.stores.contents import Content
+from omero_hcs.stores.contents import TABLE_SUFFIX, Content
 from omero_hcs.stores.omero.files import save_files
 from omero_hcs.stores.omero.journal import Journal, Journals, Pen
 from omero_hcs.stores.omero.journal_lines import (
@@ -40,7 +40,7 @@ from omero_hcs.stores.omero.present import LINK, look
 from omero_hcs.stores.omero.record import TABLE_KIND, Made, Seen, WriteContext, place_of
 from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
-from omero_hcs.stores.omero.tables import restore_bulk_table, save_tables
+from omero_hcs.stores.omero.tables import is_alone, restore_bulk_table, save_tables
 from omero_hcs.stores.omero.unlisted import unlisted
 
 Slot = tuple[str, str, str]
@@ -87,6 +87,7 @@ def wishes_of(context: WriteContext, results: Results, files: Sequence[Content])
     labels: dict[Slot, list[LabelImage]] = defaultdict(list)
     for label in results.labels:
         labels["label", f"{label.image}/{label.name}", ""].append(label)
+    alone = {f"{name}{TABLE_SUFFIX}" for name in results.tables if is_alone(results, name)}
     return Wishes(
         rois={("roi", *key): item for key, item in wanted_rois(results.rois).items()},
         tags={
@@ -97,7 +98,7 @@ def wishes_of(context: WriteContext, results: Results, files: Sequence[Content])
             ("key-values", name, ""): wish
             for name, wish in wanted_pairs(context, results.key_values).items()
         },
-        files={(item.kind, item.name, ""): item for item in files},
+        files={(item.kind, item.name, ""): item for item in files if item.name not in alone},
         labels=dict(labels),
         tables={(TABLE_KIND, name, ""): table for name, table in results.tables.items()}
         if results.unit is None

@@ -9,6 +9,7 @@ from omero_hcs.errors import InputErrors
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import Results, WriteReport
 from omero_hcs.stores.contents import (
+    TABLE_SUFFIX,
     Content,
     check_run_id,
     contents,
@@ -21,10 +22,12 @@ from omero_hcs.stores.omero.files import file_content, file_marks
 from omero_hcs.stores.omero.journal import Anchors, Journals, Place
 from omero_hcs.stores.omero.journal_lines import RunLine
 from omero_hcs.stores.omero.layout import Layouts
-from omero_hcs.stores.omero.record import Made, WriteContext, place_of
+from omero_hcs.stores.omero.record import TABLE_KIND, Made, WriteContext, place_of
 from omero_hcs.stores.omero.rois import roi_fault
 from omero_hcs.stores.omero.screens import screens_around
 from omero_hcs.stores.omero.session import Session
+from omero_hcs.stores.omero.table_content import table_file
+from omero_hcs.stores.omero.tables import ALONE
 from omero_hcs.stores.omero.undo import undo_run
 from omero_hcs.stores.omero.unit_write import UnitWrite, wishes_of
 
@@ -89,7 +92,9 @@ class RunWriter:
         for place, _ in self._find(run_id, target):
             files = self._files(place)
             if name in files:
-                return file_content(self._session, files[name])
+                made = files[name]
+                read = table_file if made.kind == TABLE_KIND else file_content
+                return read(self._session, made)
             names += files
         raise no_file_error(run_id, name, names)
 
@@ -178,8 +183,10 @@ class RunWriter:
         """
         made = self._journals.open(place).units[None].made()
         files = [one for one in made if one.kind in _FILES and one.type == "FileAnnotation"]
-        there = file_marks(self._session, sorted({one.id for one in files}))
-        return {one.name: one for one in files if one.id in there}
+        tables = [one for one in made if one.kind == TABLE_KIND and one.name in ALONE]
+        there = file_marks(self._session, sorted({one.id for one in [*files, *tables]}))
+        found = {f"{one.name}{TABLE_SUFFIX}": one for one in tables if one.id in there}
+        return found | {one.name: one for one in files if one.id in there}
 
     def _shown(self) -> str:
         anchors = [self._layouts.anchors(ref)[0] for ref in self._layouts.refs()]
