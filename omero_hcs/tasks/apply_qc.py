@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -131,7 +130,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
 def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
     """Crop, embed and judge each field; the encoder's batches fill across fields."""
     from omero_hcs.tasks.cells import FieldError, finder_of
-    from omero_hcs.tasks.embedding import embedder_of_model
+    from omero_hcs.tasks.embedding import embedder_of_model, stream_features
     from omero_hcs.tasks.failures import describe_failure
     from omero_hcs.tasks.labels import annotated_positions
     from omero_hcs.tasks.models import load
@@ -146,7 +145,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
         "passes": embedder.recipe.passes,
     }
     started = time.monotonic()
-    for field, features in embedder.stream(_with_crops(finder, units)):
+    for field, features in stream_features(embedder, finder, units):
         if isinstance(field, FieldError):
             yield describe_failure(field.unit, field.error)
             continue
@@ -160,21 +159,6 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
             seconds=now - started,
         )
         started = now
-
-
-def _with_crops(finder: Any, units: Sequence[Unit]) -> Iterator[tuple[Any, NDArray[np.float32]]]:
-    """Fields with their normalised crops; a field that failed has none and keeps its place."""
-    from omero_hcs.imaging.normalize import normalize
-    from omero_hcs.tasks.cells import FieldError
-
-    survey = finder.survey
-    intensities, side = survey.intensities(), survey.crop_scale().side_px
-    for field in finder.fields(units):
-        if isinstance(field, FieldError):
-            yield field, np.empty((0, len(survey.channels), side, side), dtype=np.float32)
-        else:
-            # The raw pixels are not needed any more: only the normalised ones wait in the queue.
-            yield replace(field, crops=field.crops[:0]), normalize(field.crops, intensities)
 
 
 def _judge(cells: Table, model: Any, features: NDArray[np.float32]) -> Table:

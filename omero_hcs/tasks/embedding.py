@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from omero_hcs.imaging.crop import crop_recipe
+from omero_hcs.imaging.normalize import normalize
 from omero_hcs.learning.device import pick_device, use_threads
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder, load_encoder
 from omero_hcs.learning.modelfile import ModelCard
+from omero_hcs.model import Unit
 from omero_hcs.settings import load_settings
-
-if TYPE_CHECKING:
-    from omero_hcs.tasks.train_qc import Params
+from omero_hcs.tasks.cells import CellFinder, FieldCells, FieldError
 
 Precision = Literal["auto", "fp32", "bf16"]
+Features = NDArray[np.float32]
 
 
-def embedder_for_training(params: Params, channels: int) -> tuple[Encoder, Embedder]:
-    """Load the encoder that a training run names.
+class EncoderParams(Protocol):
+    """Parameters that name an encoder, those of several tasks."""
+
+    @property
+    def encoder(self) -> str:
+        """Name of the network."""
+        ...
+
+    @property
+    def weights(self) -> str | None:
+        """File with its weights, or "random"."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Digest that they must have."""
+        ...
+
+    @property
+    def recipe(self) -> str:
+        """How stains become RGB."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Number format; "auto" gives way to the installation's setting."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of random weights."""
+        ...
+
+
+def embedder_of_params(params: EncoderParams, channels: int) -> tuple[Encoder, Embedder]:
+    """Load the encoder that a run names.
 
     Parameters
     ----------
-    params : train_qc.Params
-        Encoder, weights, recipe, seed; `precision` "auto" gives way to the installation's setting.
+    params : EncoderParams
+        Which encoder, and how.
     channels : int
         Stains of a crop.
 
@@ -79,3 +119,38 @@ def weights_of(card: ModelCard, given: str | None) -> str | None:
 
 def _precision(wanted: Precision) -> Precision:
     return load_settings().values.precision if wanted == "auto" else wanted
+
+
+def stream_features(
+    embedder: Embedder, finder: CellFinder, units: Sequence[Unit]
+) -> Iterator[tuple[FieldCells | FieldError, Features]]:
+    """Crop and embed fields in turn; batches fill across them.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        Encodes crops.
+    finder : CellFinder
+        Finds and crops cells.
+    units : sequence of Unit
+        The fields.
+
+    Yields
+    ------
+    field, array of shape (N, dim), float32
+        The field is without its raw crops; one that failed has no features and keeps its place.
+    """
+    yield from embedder.stream(_with_crops(finder, units))
+
+
+def _with_crops(
+    finder: CellFinder, units: Sequence[Unit]
+) -> Iterator[tuple[FieldCells | FieldError, NDArray[np.float32]]]:
+    survey = finder.survey
+    intensities, side = survey.intensities(), survey.crop_scale().side_px
+    for field in finder.fields(units):
+        if isinstance(field, FieldError):
+            yield field, np.empty((0, len(survey.channels), side, side), dtype=np.float32)
+        else:
+            # The raw pixels are not needed any more: only the normalised ones wait in the queue.
+            yield replace(field, crops=field.crops[:0]), normalize(field.crops, intensities)

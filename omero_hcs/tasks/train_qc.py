@@ -204,11 +204,11 @@ def _fit(
     """Model file, lines for the user, and warnings."""
     from omero_hcs.learning.heads import make_head
     from omero_hcs.learning.modelfile import save_model
-    from omero_hcs.tasks.embedding import embedder_for_training
+    from omero_hcs.tasks.embedding import embedder_of_params
     from omero_hcs.tasks.model_card import describe_card, make_card
 
     channels = len(spec.context["survey"]["channels"])
-    encoder, embedder = embedder_for_training(params, channels)
+    encoder, embedder = embedder_of_params(params, channels)
     streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
     table, names = examples.table, spec.context["classes"]
     _check_enough(examples, names)
