@@ -230,7 +230,7 @@ class RunBoard(Protocol):
         ...
 
     def run_notes(self, target: ObjectRef) -> tuple[RunNote, ...]:
-        """What is told of runs on an object, in no order; `user` is known for sure."""
+        """List the notes of the runs over an object, in no order; `user` is known for sure."""
         ...
 
     def ask_to_stop(self, run_id: str, who: str) -> None:

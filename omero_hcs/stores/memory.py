@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from omero_hcs.errors import (
 )
 from omero_hcs.model import Image, ImageSet, Layout, ObjectRef, Plate, StoreSpec, ZChoice
 from omero_hcs.results import LABEL_COLUMNS, Results, Table, WriteReport
-from omero_hcs.stores.base import ImageArray, LabelSource
+from omero_hcs.stores.base import ImageArray, LabelSource, RunNote
 from omero_hcs.stores.beside import read_label_file
 from omero_hcs.stores.contents import contents, no_file_error, no_run_error
 from omero_hcs.stores.manifest import Entry, Manifest, count_kinds, new_manifest
@@ -45,6 +45,7 @@ class _Memory:
     results: dict[PartKey, Results] = field(default_factory=dict)
     written: dict[PartKey, Results] = field(default_factory=dict)
     manifests: dict[PartKey, Manifest] = field(default_factory=dict)
+    notes: dict[str, RunNote] = field(default_factory=dict)
 
 
 # Reopening by name in this process has to find the same data, as with SQLite's shared memory
@@ -250,7 +251,36 @@ class MemoryStore:
                 counts.update(count_kinds(memory.manifests[key].entries))
             memory.written.pop(key, None)
             del memory.manifests[key]
+        self.remove_note(run_id)
         return WriteReport(run_id, dict(counts), (), tuple(kept))
+
+    def post_note(self, target: ObjectRef, note: RunNote) -> None:  # noqa: ARG002  (one for all)
+        """Tell of a run; see `RunBoard.post_note`."""
+        notes = self._memory.notes
+        before = notes.get(note.run_id)
+        if before is not None and (note.status, before.started) == ("running", note.started):
+            note = replace(note, stop_asked_by=before.stop_asked_by)
+        notes[note.run_id] = note
+
+    def run_notes(self, target: ObjectRef) -> tuple[RunNote, ...]:
+        """List the notes of runs; see `RunBoard.run_notes`."""
+        return tuple(self._memory.notes.values()) if target in self.refs() else ()
+
+    def ask_to_stop(self, run_id: str, who: str) -> None:
+        """Mark a run's note; see `RunBoard.ask_to_stop`."""
+        notes = self._memory.notes
+        if run_id not in notes:
+            raise no_run_error(self.spec.uri, run_id, sorted(notes))
+        notes[run_id] = replace(notes[run_id], stop_asked_by=who)
+
+    def stop_asked(self, run_id: str) -> str | None:
+        """Who asked a run to stop; see `RunBoard.stop_asked`."""
+        note = self._memory.notes.get(run_id)
+        return note.stop_asked_by or None if note else None
+
+    def remove_note(self, run_id: str) -> None:
+        """Tell no more of a run; see `RunBoard.remove_note`."""
+        self._memory.notes.pop(run_id, None)
 
     def close(self) -> None:
         """Do nothing: the data goes when the last store that holds it does."""

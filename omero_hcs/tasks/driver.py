@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from omero_hcs import lazy
-from omero_hcs.errors import HcsError, NotAllowedError, RunNotFoundError, WriteError
+from omero_hcs.errors import HcsError, NotAllowedError, RunNotFoundError
 from omero_hcs.jobs.base import ATTEMPTS, Engine, RunStatus
 from omero_hcs.jobs.hold import held
 from omero_hcs.jobs.identity import file_sha256, new_run_id, run_key
@@ -39,7 +39,9 @@ from omero_hcs.tasks.base import (
     TaskParams,
     no_progress,
 )
+from omero_hcs.tasks.ending import ended_in_order, result_line
 from omero_hcs.tasks.keeping import is_still_there, refuse_unwritable, writes_to_store
+from omero_hcs.tasks.run_board import RunTeller, teller_of
 
 logger = logging.getLogger(__name__)
 
@@ -214,12 +216,16 @@ class _Run:
     ) -> RunOutcome:
         earlier = self.ledger.find(key)
         resumed = earlier is not None and earlier.status != "done" and not again
-        if writes_to_store(self.name, self.params):
+        writes = writes_to_store(self.name, self.params)
+        if writes:
             refuse_unwritable(self.store, request.targets)
-        spec = earlier.spec if earlier and resumed else self._plan(key, marks, request)
-        log = self.settings.state_dir / "logs" / f"{spec.run_id}.jsonl"
-        with log_to(log, level=self.settings.log_level):
-            outcome, status = self._execute(spec)
+        run_id = earlier.spec.run_id if earlier and resumed else new_run_id()
+        log = self.settings.state_dir / "logs" / f"{run_id}.jsonl"
+        model = marks.model.name if marks.model else ""
+        told = teller_of(self.store, run_id, request, task=self.name, model=model, posts=writes)
+        with log_to(log, level=self.settings.log_level), told.going_on():
+            spec = earlier.spec if earlier and resumed else self._plan(key, marks, request, told)
+            outcome, status = self._execute(spec, told)
         return RunOutcome(
             run_id=spec.run_id,
             task=self.name,
@@ -233,9 +239,9 @@ class _Run:
             seconds=time.monotonic() - started,
         )
 
-    def _plan(self, key: str, marks: Fingerprint, request: Request) -> RunSpec:
-        plan = self.task.plan(self.store, self.params, request)
-        run_id = new_run_id()
+    def _plan(self, key: str, marks: Fingerprint, request: Request, told: RunTeller) -> RunSpec:
+        plan = self.task.plan(self.store, self.params, replace(request, progress=told.step))
+        run_id = told.note.run_id
         spec = RunSpec(
             run_id=run_id,
             key=key,
@@ -253,21 +259,13 @@ class _Run:
         self.ledger.add(spec, plan.units)
         return spec
 
-    def _execute(self, spec: RunSpec) -> tuple[Outcome, RunStatus]:
+    def _execute(self, spec: RunSpec, told: RunTeller) -> tuple[Outcome, RunStatus]:
         self.ledger.start(spec.run_id)
-        try:
-            self._work(spec)
-            outcome = self._finish(spec)
+        with ended_in_order(self.ledger, told):
+            self._work(spec, told)
+            outcome = self._finish(spec, told)
             status: RunStatus = "partial" if self._failed(spec.run_id) else "done"
             self._replace_older(spec, status)
-        except KeyboardInterrupt:
-            self.ledger.end(spec.run_id, "cancelled", message="stopped by the user")
-            raise
-        except Exception as error:
-            logger.exception("The run failed.", extra={"run": spec.run_id})
-            with contextlib.suppress(WriteError):  # the ledger's disk may be the full one
-                self.ledger.end(spec.run_id, "failed", message=str(error))
-            raise
         outcome = self._with_kept(outcome)
         record = {
             "summary": dict(outcome.summary),
@@ -275,22 +273,25 @@ class _Run:
             "sha256": {place: file_sha256(Path(place)) for place in self.own_files},
         }
         self.ledger.end(spec.run_id, status, summary=record)
+        failed = len(self._failed(spec.run_id))
+        told.end("partial" if failed else "done", result_line(outcome), failed=failed)
         return outcome, status
 
-    def _work(self, spec: RunSpec) -> None:
+    def _work(self, spec: RunSpec, told: RunTeller) -> None:
         engine = cast("Engine", lazy.load(_ENGINES[self.settings.engine])(opener=self.opener))
         total, stage = len(self.ledger.units(spec.run_id)), _STAGES.get(self.name, "working")
         for _ in range(ATTEMPTS):
             pending = self.ledger.pending(spec.run_id)
             if not pending:
                 return
-            done = total - len(pending)
-            self.progress(stage, done, total)
+            done, failed = total - len(pending), 0
+            told.count(stage, done, total)
             by_id = {unit.id: unit for unit in pending}
             with contextlib.closing(_results(engine, spec, pending)) as results:
                 for result in results:
-                    done += self._record(spec, by_id, result)
-                    self.progress(stage, done, total)
+                    is_done = self._record(spec, by_id, result)
+                    done, failed = done + is_done, failed + (not is_done)
+                    told.count(stage, done, total, failed=failed)
 
     def _record(self, spec: RunSpec, units: Mapping[str, Unit], result: UnitResult) -> bool:
         """Write what one unit came to, then note it in the ledger; True when it is done."""
@@ -307,7 +308,7 @@ class _Run:
         )
         return result.status == "done"
 
-    def _finish(self, spec: RunSpec) -> Outcome:
+    def _finish(self, spec: RunSpec, told: RunTeller) -> Outcome:
         records = self.ledger.units(spec.run_id)
         if not any(record.status == "done" for record in records):
             causes = sorted({record.reason or "never finished" for record in records})
@@ -315,7 +316,7 @@ class _Run:
             raise HcsError(msg)
         reasons = {record.unit.id: record.reason or "" for record in records}
         parts = Parts(Path(spec.work_dir), [record.unit for record in records], reasons)
-        outcome = self.task.finish(self.store, spec, parts, self.progress)
+        outcome = self.task.finish(self.store, spec, parts, told.step)
         self.own_files.extend(place for place in outcome.places if Path(place).is_file())
         places = [place for item in outcome.results for place in self._write(item)]
         return replace(outcome, places=(*outcome.places, *places))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from omero_hcs.model import Image, ImageSet, Layout, ObjectRef, Plate, Screen, StoreSpec, ZChoice
 from omero_hcs.results import Results, Table, WriteReport
 from omero_hcs.settings import Settings, load_settings
-from omero_hcs.stores.base import ImageArray, KeptModel, LabelSource, LinkedKind
+from omero_hcs.stores.base import ImageArray, KeptModel, LabelSource, LinkedKind, RunNote
 from omero_hcs.stores.omero import models
 from omero_hcs.stores.omero.address import parse_address
 from omero_hcs.stores.omero.label_images import read_label_image
@@ -20,6 +20,7 @@ from omero_hcs.stores.omero.layout import Layouts
 from omero_hcs.stores.omero.login import find_login
 from omero_hcs.stores.omero.pixels import PixelReader
 from omero_hcs.stores.omero.rights import write_faults
+from omero_hcs.stores.omero.run_notes import RunNotes
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.webpages import page_of
 from omero_hcs.stores.omero.writer import RunWriter
@@ -60,6 +61,7 @@ class OmeroStore:
             session, readers=settings.omero_readers, mount=settings.omero_mount
         )
         self._runs = RunWriter(session, self._layouts)
+        self._notes = RunNotes(session, self._layouts)
 
     def __repr__(self) -> str:
         return f"OmeroStore({self._spec.uri!r})"
@@ -136,7 +138,29 @@ class OmeroStore:
 
     def undo(self, run_id: str) -> WriteReport:
         """Remove exactly what a run made; see `PlateStore.undo`."""
-        return self._runs.undo(run_id)
+        report = self._runs.undo(run_id)
+        self._notes.remove(run_id)
+        return report
+
+    def post_note(self, target: ObjectRef, note: RunNote) -> None:
+        """Tell of a run on an object; see `RunBoard.post_note`."""
+        self._notes.post(target, note)
+
+    def run_notes(self, target: ObjectRef) -> tuple[RunNote, ...]:
+        """List the notes of the runs over an object; see `RunBoard.run_notes`."""
+        return self._notes.notes(target)
+
+    def ask_to_stop(self, run_id: str, who: str) -> None:
+        """Mark a run's notes; see `RunBoard.ask_to_stop`."""
+        self._notes.ask_to_stop(run_id, who)
+
+    def stop_asked(self, run_id: str) -> str | None:
+        """Who asked a run to stop; see `RunBoard.stop_asked`."""
+        return self._notes.stop_asked(run_id)
+
+    def remove_note(self, run_id: str) -> None:
+        """Tell no more of a run; see `RunBoard.remove_note`."""
+        self._notes.remove(run_id)
 
     def models(self) -> tuple[KeptModel, ...]:
         """Models on the server; see `ModelHome.models`."""
