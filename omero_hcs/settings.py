@@ -160,6 +160,11 @@ class Settings(BaseModel):
             raise ValueError(str(error)) from error
 
 
+def is_in_script() -> bool:
+    """Whether this process is a script of OMERO, or was started by one."""
+    return bool(os.environ.get(SCRIPT_VARIABLE))
+
+
 @dataclass(frozen=True)
 class LoadedSettings:
     """Settings, and for each of them where its value came from."""

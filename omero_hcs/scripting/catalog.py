@@ -37,10 +37,13 @@ class Script:
         Entry strings of functions that list the values of a parameter, by its name; they take a
         connected `omero.client`, or None where there is no server. The server asks them anew each
         time that a dialog is opened.
+    chosen : mapping of str to str
+        Entry strings of functions that turn a value of such a list into the parameter's, and
+        refuse what no list would have.
     fixed : mapping
         Parameters that every run of the script has, and that its dialog does not offer.
     dry_run : bool
-        Whether the dialog offers to only tell what would be done.
+        Whether the dialog offers to only tell what would be done, and to do again what was done.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Script:
     run: str = _INLINE
     kinds: tuple[str, ...] = KINDS
     choices: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = True
 
@@ -61,6 +65,7 @@ SCRIPTS: Mapping[str, Script] = {
         "changed; HCS_Runs undoes a run.",
         params="omero_hcs.tasks.apply_qc:Params",
         choices={"model": "omero_hcs.scripting.models:choices"},
+        chosen={"model": "omero_hcs.scripting.models:chosen"},
     ),
     "train_qc": Script(
         name="Train_Quality_Model",
@@ -68,6 +73,8 @@ SCRIPTS: Mapping[str, Script] = {
         "comments, key-values, datasets of crops) to tell good cells from bad ones, and attaches "
         "the model to what is selected. Check_Plate_Quality then offers it.",
         params="omero_hcs.tasks.train_qc:Params",
+        choices={"encoder": "omero_hcs.scripting.encoders:choices"},
+        chosen={"encoder": "omero_hcs.scripting.encoders:chosen"},
         fixed={"upload": True},
     ),
     "crop_cells": Script(

@@ -19,7 +19,7 @@ from omero_hcs import lazy
 from omero_hcs.scripting.catalog import Script
 from omero_hcs.tasks.base import MORE, PLANES, InDialog
 
-DATA_TYPE, IDS, DRY_RUN = "Data_Type", "IDs", "Dry_Run"
+DATA_TYPE, IDS, DRY_RUN, AGAIN = "Data_Type", "IDs", "Dry_Run", "Again"
 """Inputs of every script; OMERO.web fills the first two from what is selected."""
 
 _ABOUT_BOXES = {
@@ -68,14 +68,14 @@ def inputs_of(script: Script, client: Any) -> list[Any]:
     if script.dry_run:
         place += 1
         about = "Only tell what would be read and written, how long it takes, what is in the way."
-        made.append(
-            scripts.Bool(DRY_RUN, grouping=f"{place:02d}", description=about, default=False)
-        )
+        made.append(_box(DRY_RUN, place, about))
+        place += 1
+        about = "Do it again although it was done before: the new results replace the old ones."
+        made.append(_box(AGAIN, place, about))
     boxes = {item.how.under for item in fields if item.how.under}
     for box in sorted(boxes, key=list(_ABOUT_BOXES).index):
         place += 1
-        about = _ABOUT_BOXES[box]
-        made.append(scripts.Bool(box, grouping=f"{place:02d}", description=about, default=False))
+        made.append(_box(box, place, _ABOUT_BOXES[box]))
         under = [item for item in fields if item.how.under == box]
         for number, shown in enumerate(under, 1):
             made.append(_input(script, shown, f"{place:02d}.{number:02d}", client))
@@ -98,6 +98,10 @@ def _objects(script: Script) -> Iterator[Any]:
     yield scripts.List(IDS, optional=False, grouping="02", description=about).ofType(rlong(0))
 
 
+def _box(name: str, place: int, about: str) -> Any:
+    return scripts.Bool(name, grouping=f"{place:02d}", description=about, default=False)
+
+
 def _input(script: Script, shown: Shown, grouping: str, client: Any) -> Any:
     kind: Any = shown.field.annotation
     default = shown.field.get_default(call_default_factory=True)
@@ -107,7 +111,8 @@ def _input(script: Script, shown: Shown, grouping: str, client: Any) -> Any:
     }
     if shown.name in script.choices:
         values = lazy.load(script.choices[shown.name])(client)
-        return scripts.String(shown.title, **given, values=[rstring(value) for value in values])
+        given |= {"values": [rstring(value) for value in values], "default": values[0]}
+        return scripts.String(shown.title, **given)
     if shown.how.values:
         values = shown.how.values
         given |= {"values": [rstring(value) for value in values], "default": default or values[0]}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from omero_hcs import lazy
-from omero_hcs.errors import InputError, InputErrors
+from omero_hcs.errors import InputError, InputErrors, NotFoundError
 from omero_hcs.scripting.catalog import Script
-from omero_hcs.scripting.dialog import DATA_TYPE, DRY_RUN, IDS, Shown, shown_fields
+from omero_hcs.scripting.dialog import AGAIN, DATA_TYPE, DRY_RUN, IDS, Shown, shown_fields
 from omero_hcs.tasks.given import params_of
+
+_NOTHING = (
+    "Nothing is selected. Select a plate, a screen, wells or images in OMERO.web before the script "
+    "is opened, or fill in Data_Type and IDs."
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Asked:
     ids: tuple[int, ...]
     params: Any
     dry_run: bool = False
+    again: bool = False
 
     @property
     def place(self) -> str:
@@ -48,27 +55,45 @@ def read_inputs(script: Script, given: Mapping[str, Any]) -> Asked:
     schema: type[BaseModel] = lazy.load(script.params)
     fields = shown_fields(schema)
     titles = {item.name: item.title for item in fields}
-    faults: list[str] = []
+    faults: list[InputError | NotFoundError] = []
     kind, ids = str(given.get(DATA_TYPE, "")), tuple(map(int, given.get(IDS) or ()))
     if script.kinds and not ids:
-        faults.append("Nothing is selected: select a plate in OMERO.web, or fill in IDs.")
-    values: dict[str, Any] = {
-        item.name: _from_dialog(item, given[item.title])
-        for item in fields
-        if item.title in given and (not item.how.under or given.get(item.how.under))
-    }
-    values |= script.fixed
-    try:
-        params = params_of(schema, values, naming=lambda name: titles.get(name, name))
-    except InputError as error:
-        raise InputErrors([*faults, str(error)]) if faults else error from None
+        faults.append(InputError(_NOTHING))
+    values: dict[str, Any] = {}
+    for item in fields:
+        if item.title in given and (not item.how.under or given.get(item.how.under)):
+            with _noted(faults):
+                values[item.name] = _from_dialog(script, item, given[item.title])
+    with _noted(faults):
+        naming = titles.get
+        params = params_of(
+            schema, {**values, **script.fixed}, naming=lambda name: naming(name) or name
+        )
+    if len(faults) == 1:
+        raise faults[0]
     if faults:
-        raise InputErrors(faults)
-    return Asked(kind, tuple(dict.fromkeys(ids)), params, dry_run=bool(given.get(DRY_RUN)))
+        raise InputErrors([str(fault) for fault in faults])
+    return Asked(
+        kind,
+        tuple(dict.fromkeys(ids)),
+        params,
+        dry_run=bool(given.get(DRY_RUN)),
+        again=bool(given.get(AGAIN)),
+    )
 
 
-def _from_dialog(shown: Shown, value: Any) -> Any:
+@contextlib.contextmanager
+def _noted(faults: list[InputError | NotFoundError]) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, NotFoundError) as error:
+        faults.append(error)
+
+
+def _from_dialog(script: Script, shown: Shown, value: Any) -> Any:
     """Count from 0 what the dialog counts from 1, and refuse what its list does not have."""
+    if shown.name in script.chosen:
+        return lazy.load(script.chosen[shown.name])(str(value))
     if shown.how.values and value not in shown.how.values:
         msg = f"{shown.title} {value!r} must be one of: {', '.join(shown.how.values)}."
         raise InputError(msg)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from omero_hcs.errors import LabelError
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import LABEL_COLUMNS, REACH_COLUMNS, Table
 from omero_hcs.stores.base import LabelKind, LabelSource, PlateStore
-from omero_hcs.tasks.base import CellParams
+from omero_hcs.tasks.base import MORE, CellParams, InDialog
 from omero_hcs.tasks.conflicts import Rule
 
 MIN_LABELS = 5
@@ -40,6 +40,11 @@ WORDS: Mapping[str, LabelKind] = {
 }
 """What --labels takes beside a file: the annotations in OMERO that are labels."""
 
+IN_DIALOG = (
+    "roi", "tags", "roi,tags", "ratings", "comments", "key-values", "datasets",
+)  # fmt: skip
+"""Kinds of labels that a dialog offers: what users annotate in OMERO.web, never a file."""
+
 _SHOWN, _LETTERS = 10, 40
 """How many texts a message lists, and how much of each."""
 
@@ -49,21 +54,28 @@ class LabelParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    labels: str | None = Field(
+    labels: Annotated[
+        str | None,
+        InDialog(
+            values=IN_DIALOG,
+            hint="What users labelled cells and images with: drawn regions with a text, tags,"
+            " ratings, comments, key-values, or the dataset that a crop lies in.",
+        ),
+    ] = Field(
         default=None,
         description="CSV file with the labels, or what holds them in OMERO: roi, tags, ratings,"
         " comments, key-values, datasets, or several of these, such as roi,tags; labels.csv beside"
         " the plate by default.",
     )
-    classes: tuple[str, ...] | None = Field(
+    classes: Annotated[tuple[str, ...] | None, InDialog()] = Field(
         default=None,
         description="Texts that are classes, all others being none; TEXT=CLASS gives a text"
         " another name, such as 5=normal. Every text is a class by default.",
     )
-    label_prefix: str | None = Field(
+    label_prefix: Annotated[str | None, InDialog(MORE)] = Field(
         default=None, description="What the text of every label begins with, such as 'qc:'."
     )
-    label_key: str = Field(
+    label_key: Annotated[str, InDialog(MORE)] = Field(
         default="Label", description="Key of the key-value pairs whose values are labels."
     )
 
@@ -83,14 +95,18 @@ class LabelParams(BaseModel):
 class ExampleParams(LabelParams, CellParams):
     """Which cells are examples, and how they are cropped."""
 
-    normal_class: str = Field(default="normal", description="Label of the good cells.")
-    conflicts: Literal["auto", "refuse", "latest", "majority", "owner"] = Field(
+    normal_class: Annotated[str, InDialog()] = Field(
+        default="normal", description="Label of the good cells."
+    )
+    conflicts: Annotated[
+        Literal["auto", "refuse", "latest", "majority", "owner"], InDialog(MORE)
+    ] = Field(
         default="auto",
         description="Which label of a cell counts where several differ: the latest, that of most"
         " users or of the images' owner, or none (refuse). auto takes the latest, but refuses a"
         " file that says two things of one place.",
     )
-    weak_limit: int = Field(
+    weak_limit: Annotated[int, InDialog(MORE, name="Cells_Per_Labelled_Image")] = Field(
         default=50,
         ge=1,
         description="Cells a field that get the label of the field or of its well, at most.",

@@ -11,14 +11,15 @@ from typing import Any
 from omero_hcs.errors import ModelNotFoundError, ParamsError, WriteError
 from omero_hcs.jobs.identity import file_sha256
 from omero_hcs.model import ModelRef
-from omero_hcs.settings import Settings
+from omero_hcs.settings import Settings, is_in_script
 from omero_hcs.stores.base import ModelHome, PlateStore
 
 SUFFIX = ".safetensors"
 ON_SERVER = "omero:"
 """What a model on the plate's own OMERO server begins with: "omero:57", by its annotation's id."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
+"""What a model may be called: a plain file name."""
 
 
 def model_path(name: str, settings: Settings) -> Path:
@@ -29,7 +30,7 @@ def model_path(name: str, settings: Settings) -> Path:
     ParamsError
         If the name would not be a plain file name.
     """
-    if not _NAME.fullmatch(name):
+    if not MODEL_NAME.fullmatch(name):
         msg = f"{name!r} is no model name. Use letters, digits, blanks, dots, '_' and '-'."
         raise ParamsError(msg)
     return settings.models_dir / f"{name}{SUFFIX}"
@@ -55,8 +56,11 @@ def find_model(wanted: str, settings: Settings, store: PlateStore | None = None)
     if wanted.startswith(ON_SERVER):
         return _fetched(wanted, settings, store)
     path = Path(wanted)
-    if not path.is_file():
-        path = model_path(wanted, settings) if _NAME.fullmatch(wanted) else path
+    if MODEL_NAME.fullmatch(wanted) and (is_in_script() or not path.is_file()):
+        path = model_path(wanted, settings)
+    elif is_in_script():  # whoever may log in to a server starts scripts, and names no file there
+        msg = f"{wanted!r} is no model's name. Choose one of the list of the script's dialog."
+        raise ModelNotFoundError(msg)
     if not path.is_file():
         known = ", ".join(model_names(settings)) or "none yet"
         msg = (

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
 from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
 from omero_hcs.tasks.base import (
+    MORE,
     Fingerprint,
+    InDialog,
     Outcome,
     Plan,
     Progress,
@@ -48,11 +50,15 @@ FOLDS = 5
 class Params(ExampleParams):
     """Train a model that tells normal from abnormal cells, on a few dozen labels."""
 
-    name: str = Field(default="qc", description="Name of the model.")
+    name: Annotated[str, InDialog(name="Model_Name")] = Field(
+        default="qc", description="Name of the model."
+    )
     output: str | None = Field(
         default=None, description="File to write the model to; the models folder by default."
     )
-    encoder: str = Field(
+    encoder: Annotated[
+        str, InDialog(MORE, hint="Network that turns crops into features, of those installed here.")
+    ] = Field(
         default="tf_efficientnet_lite0", description="Encoder that turns crops into features."
     )
     weights: str | None = Field(
@@ -61,7 +67,7 @@ class Params(ExampleParams):
     weights_sha256: str | None = Field(
         default=None, description="sha256 that the file with the weights must have."
     )
-    head: Literal["knn", "linear"] = Field(
+    head: Annotated[Literal["knn", "linear"], InDialog(MORE)] = Field(
         default="linear",
         description="What judges the features: one layer, or the nearest labelled cells.",
     )
