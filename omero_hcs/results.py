@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from omero_hcs import lazy
 from omero_hcs.errors import InputError, LabelError
-from omero_hcs.model import ObjectRef
+from omero_hcs.model import ObjectRef, ZChoice
 
 Column = NDArray[Any]
 
@@ -250,11 +250,12 @@ class KeyValues:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A file that a run leaves with its plate: a report, a heat-map."""
+    """A file that a run leaves with its plate: a report, a heat-map; `about` says what it shows."""
 
     name: str
     media_type: str
     content: bytes
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,12 +269,40 @@ class LabelImage:
     t: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CropImages:
+    """Crops of one field that become images of their own, where a store has datasets.
+
+    Parameters
+    ----------
+    image : str
+        Id of the image that they were cut from.
+    cells : Table
+        What each shows, N rows with `CELL_COLUMNS`.
+    pixels : array, shape (N, C, Y, X)
+        In the camera's dtype.
+    channels : tuple of str
+        Names of the C channels, as the image has them.
+    ranges : tuple of (float, float)
+        Grey values between which each channel is shown, alike in all crops of a run.
+    z : int or str
+        The plane of the image.
+    """
+
+    image: str
+    cells: Table
+    pixels: NDArray[Any]
+    channels: tuple[str, ...]
+    ranges: tuple[tuple[float, float], ...]
+    z: ZChoice = 0
+
+
 @dataclass(frozen=True, eq=False)
 class UnitResult:
     """What one unit came to: its cells and field metrics, or the reason why it failed.
 
-    `files` are small pictures for the report (JPEG bytes by name); `labels` are label images by
-    name.
+    `files` are small pictures for the report (JPEG bytes by name), or what else the task wants of
+    its unit in the end; `labels` are label images by name.
     """
 
     unit: str
@@ -306,6 +335,7 @@ class Results:
     key_values: tuple[KeyValues, ...] = ()
     files: tuple[ResultFile, ...] = ()
     labels: tuple[LabelImage, ...] = ()
+    crops: CropImages | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from omero_hcs.stores.manifest import KeyValueFile, RoiFile, TagFile
 MANIFEST = "manifest.json"
 UNITS = "units"
 TABLE_SUFFIX = ".parquet"
+NO_DATASETS = (
+    "Images on disk have no datasets that crops could be put into. Keep the crops as zarr, zip or "
+    "table instead."
+)
 FILE_KINDS = ("table", "roi", "tag", "key-values", "file")
 """Kinds of entries that are files beside the manifest; all others are the store's own."""
 
@@ -34,13 +38,14 @@ _UNPLAIN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 @dataclass(frozen=True)
 class Content:
-    """One file to write: `count` things of a kind, of about `need` bytes."""
+    """One file to write: `count` things of a kind, of about `need` bytes; `about` for people."""
 
     kind: str
     name: str
     count: int
     need: int
     save: Callable[[Path], object]
+    about: str = ""
 
 
 def safe_name(text: str) -> str:
@@ -71,18 +76,28 @@ def check_run_id(run_id: str) -> None:
         raise InputError(msg)
 
 
-def contents(results: Results) -> tuple[Content, ...]:
-    """Every file that some results come to; label images are the store's to write.
+def contents(results: Results, *, datasets: bool = False) -> tuple[Content, ...]:
+    """Every file that some results come to; label images and crops are the store's to write.
+
+    Parameters
+    ----------
+    results : Results
+        What is to be kept.
+    datasets : bool
+        Whether the store has datasets, and makes images of crops in them.
 
     Raises
     ------
     InputError
-        If a name would leave the folder, or two files would have the same name.
+        If a name would leave the folder, two files would have the same name, or there are crops
+        that the store does not take.
     """
+    if results.crops is not None and not datasets:
+        raise InputError(NO_DATASETS)
     found = [*_tables(results), *_documents(results)]
     for file in results.files:
         save = partial(Path.write_bytes, data=file.content)
-        found.append(Content("file", file.name, 1, len(file.content), save))
+        found.append(Content("file", file.name, 1, len(file.content), save, file.about))
     names = Counter([MANIFEST, UNITS, *(content.name.lower() for content in found)])
     for content in found:
         if not is_plain(content.name) or names[content.name.lower()] > 1:

@@ -31,6 +31,8 @@ _EVERYTHING = {
     "ImageAnnotationLink": "select o.id, o.child.ns from ImageAnnotationLink o",
     "DatasetAnnotationLink": "select o.id, o.child.ns from DatasetAnnotationLink o",
     "Image": "select o.id, o.name from Image o",
+    "Dataset": "select o.id, o.name from Dataset o",
+    "DatasetImageLink": "select o.id, o.parent.name, o.child.name from DatasetImageLink o",
     "Well": "select o.id, o.row, o.column from Well o",
 }
 """What a group holds, by OMERO class; the id is not part of what is compared."""

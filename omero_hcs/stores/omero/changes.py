@@ -24,6 +24,8 @@ SAVED_AT_ONCE = 500
 """Objects in one call: more make it no faster, and a lost connection costs no more than these."""
 
 _DELETED_AT_ONCE = 500
+_STAYS = ("Image", "TagAnnotation", "TermAnnotation", "FileAnnotation")
+"""What is not deleted with an image or a dataset that it is in or on: a user's, if there is any."""
 _WAITS, _WAIT_MS = 3_600, 500
 
 
@@ -123,6 +125,8 @@ def delete(
             for kind, known in targets.items()
         }
         request = omero.cmd.Delete2(targetObjects={k: v for k, v in present.items() if v})
+        if {"Image", "Dataset"} & set(request.targetObjects):
+            request.childOptions = [omero.cmd.graphs.ChildOption(excludeType=list(_STAYS))]
         if request.targetObjects:
             session.conn.c.submit(request, loops=_WAITS, ms=_WAIT_MS, ctx=context_of(group))
 

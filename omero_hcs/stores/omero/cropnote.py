@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SOURCE, _PLATE, _WELL, _FIELD = "Source image", "Plate", "Well", "Field"
-_Y, _X, _Z, _T, _RUN = "Centre Y", "Centre X", "Z", "T", "Run"
+_Y, _X, _Z, _T, _RUN, _CELL = "Centre Y", "Centre X", "Z", "T", "Run", "Cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class CropNote:
         The field within the well, counted from 0.
     run : str, optional
         The run that made it.
+    cell : str, optional
+        Id of the cell in that run's tables.
     """
 
     source: int
@@ -40,12 +42,18 @@ class CropNote:
     well: str | None = None
     field: int | None = None
     run: str | None = None
+    cell: str | None = None
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Key-values that say so; what is not known is left out."""
+        """Key-values that say so; what is not known is left out.
+
+        People read them in OMERO.web: field, z and t count from 1, as OMERO's viewers do.
+        """
+        field = None if self.field is None else self.field + 1
         said = (
-            (_SOURCE, self.source), (_PLATE, self.plate), (_WELL, self.well), (_FIELD, self.field),
-            (_Y, self.y), (_X, self.x), (_Z, self.z), (_T, self.t), (_RUN, self.run),
+            (_SOURCE, self.source), (_PLATE, self.plate), (_WELL, self.well), (_FIELD, field),
+            (_Y, self.y), (_X, self.x), (_Z, self.z + 1), (_T, self.t + 1), (_RUN, self.run),
+            (_CELL, self.cell),
         )  # fmt: skip
         return tuple((key, str(value)) for key, value in said if value is not None)
 
@@ -59,12 +67,13 @@ class CropNote:
                 source=int(said[_SOURCE]),
                 y=float(said[_Y]),
                 x=float(said[_X]),
-                z=int(said.get(_Z, 0)),
-                t=int(said.get(_T, 0)),
+                z=int(said.get(_Z, 1)) - 1,
+                t=int(said.get(_T, 1)) - 1,
                 plate=int(plate) if plate else None,
                 well=said.get(_WELL),
-                field=int(field) if field else None,
+                field=int(field) - 1 if field else None,
                 run=said.get(_RUN),
+                cell=said.get(_CELL),
             )
         except (KeyError, ValueError):
             return None

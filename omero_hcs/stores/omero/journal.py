@@ -35,7 +35,7 @@ from omero_hcs.stores.omero.journal_lines import (
     written,
 )
 from omero_hcs.stores.omero.rawfiles import new_file, raw_store, read_file
-from omero_hcs.stores.omero.record import RUN_NAMESPACE, Made, WriteContext
+from omero_hcs.stores.omero.record import DATASET, RUN_NAMESPACE, Made, WriteContext
 from omero_hcs.stores.omero.session import Session, context_of
 
 _PREFIX, _SUFFIX = "omero-hcs-run-", ".jsonl"
@@ -120,6 +120,12 @@ class Journal:
         """Class and id of each link that the run put a tag on something with."""
         made = (one for state in self.units.values() for one in state.made())
         return frozenset((one.type, one.id) for one in made if one.kind == "tag")
+
+    def datasets(self) -> tuple[int, ...]:
+        """Ids of the datasets that the run made for its crops."""
+        groups = [group for state in self.units.values() for group in state.groups]
+        ids = [number for group in groups if group.type == DATASET for number in group.ids]
+        return tuple(dict.fromkeys(ids))
 
     def _take_made(self, line: MadeLine) -> None:
         state = self.units[line.unit]

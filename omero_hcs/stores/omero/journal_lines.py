@@ -33,9 +33,14 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-# These classes alone: queries are made of them, and undo deletes what a journal lists.
+# These classes alone: queries are made of them, and undo deletes what a journal lists. Of images
+# it deletes only those that a note tells to be crops; see `crop_looks`.
 _MadeType = Annotated[
-    str, Field(pattern=r"^(?:Roi|(?:File|Map|Tag)Annotation|[A-Z][A-Za-z]{2,30}AnnotationLink)$")
+    str,
+    Field(
+        pattern=r"^(?:Roi|Image|Dataset|DatasetImageLink|(?:File|Map|Tag)Annotation|"
+        r"[A-Z][A-Za-z]{2,30}AnnotationLink)$"
+    ),
 ]
 _PlaceType = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{2,30}$")]
 

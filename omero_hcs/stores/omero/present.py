@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from omero_hcs.stores.omero.attachments import file_marks
 from omero_hcs.stores.omero.changes import project_all
+from omero_hcs.stores.omero.crop_images import LINK as CROP_LINK
+from omero_hcs.stores.omero.crop_looks import look_at_crops, look_at_datasets
 from omero_hcs.stores.omero.notes import (
     link_children,
     look_at_pairs,
@@ -41,11 +43,13 @@ def look(session: Session, made: Sequence[Made]) -> list[Seen]:
     by_type: dict[str, list[Made]] = defaultdict(list)
     links: list[tuple[str, int]] = []
     for one in made:
-        if one.kind == "link" and one.type.endswith(LINK):
+        if one.kind == "link" and one.type.endswith((LINK, CROP_LINK)):
             links.append((one.type, one.id))
         else:
             by_type["tag link" if one.type.endswith(LINK) else one.type].append(one)
-    seen = [item for kind, own in by_type.items() for item in _LOOKS[kind](session, own)]
+    in_sets = {number for kind, number in links if kind == CROP_LINK}
+    seen = look_at_crops(session, by_type.pop("Image", []), in_sets)
+    seen += [item for kind, own in by_type.items() for item in _LOOKS[kind](session, own)]
     attached = [item.made.id for item in seen if item.made.type in _ATTACHED]
     if not attached:
         return seen
@@ -82,6 +86,7 @@ _LOOKS: Mapping[str, Callable[[Session, Sequence[Made]], list[Seen]]] = MappingP
         "TagAnnotation": look_at_tags,
         "MapAnnotation": look_at_pairs,
         "FileAnnotation": _look_at_files,
+        "Dataset": look_at_datasets,
         "tag link": look_at_tag_links,
     }
 )

@@ -26,6 +26,9 @@ MODEL_NAMESPACE = "omero-hcs/model"
 CROP_NAMESPACE = "omero-hcs/crop"
 """Of the key-values on a crop image: they lead back to the cell that it shows."""
 
+DATASET = "Dataset"
+"""OMERO's class of what holds the crop images of a run."""
+
 OURS = "omero-hcs/"
 """What each namespace of ours begins with."""
 
@@ -46,9 +49,9 @@ class Made:
     Parameters
     ----------
     kind : str
-        What reports count it as: "roi", "tag", "key-values", "table", "file", "label", `TABLE_KIND`
-        of a table in OMERO's own form; "link" for what only joins two objects or serves another,
-        and is not counted.
+        What reports count it as: "roi", "tag", "key-values", "table", "file", "label", "crop" of an
+        image that shows one cell, "dataset", `TABLE_KIND` of a table in OMERO's own form; "link"
+        for what only joins two objects or serves another, and is not counted.
     type : str
         OMERO class: "Roi", "MapAnnotation", "FileAnnotation", "ImageAnnotationLink", ...
     id : int
@@ -57,7 +60,8 @@ class Made:
         Digest of what we wrote; an object that shows another one was changed by a user. Empty
         where there is nothing to change, as in links.
     name : str
-        For people and for `fetch`: a file's name, a tag's text; of a ROI its image's id.
+        For people and for `fetch`: a file's name, a tag's text; of a ROI its image's id, of a crop
+        the id of the image that it was cut from.
     """
 
     kind: str
@@ -161,6 +165,16 @@ def place_of(session: Session, kind: str, number: int) -> str:
 def unit_label(run_id: str, unit: str | None) -> str:
     """Write down whose an annotation is, as its description says it."""
     return f"run={run_id} unit={unit or ''}"
+
+
+def labelled(about: str, label: str) -> str:
+    """Write down what an attached file is for people, and whose it is at the end."""
+    return f"{about} ({label})" if about else label
+
+
+def is_labelled(description: str, label: str) -> bool:
+    """Whether a description is one of `labelled`."""
+    return description == label or description.endswith(f" ({label})")
 
 
 def digest(value: Any) -> str:

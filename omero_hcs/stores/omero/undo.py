@@ -10,10 +10,11 @@ from typing import Any
 from omero_hcs.errors import NotAllowedError
 from omero_hcs.results import WriteReport
 from omero_hcs.stores.omero.changes import Subject, delete, told
+from omero_hcs.stores.omero.crop_looks import remove_datasets
 from omero_hcs.stores.omero.journal import Anchors, Journal, Journals
 from omero_hcs.stores.omero.journal_lines import UndoingLine
 from omero_hcs.stores.omero.present import look
-from omero_hcs.stores.omero.record import Made, place_of
+from omero_hcs.stores.omero.record import DATASET, Made, place_of
 from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.session import Session
 from omero_hcs.stores.omero.tables import restore_bulk_table
@@ -93,6 +94,9 @@ class _Undo:
             remove(session, place.group, place.owner, gone, part)
             counts.update(one.kind for one in gone if one.kind != "link")
             kept += [one.place for one in seen if one.state == "theirs"]
+        datasets, left = remove_datasets(session, self._journal)
+        counts += Counter(dataset=datasets)  # one of none is not counted
+        kept += left
         tables = unattached_tables(session, self._journal)
         delete(session, place.group, {"OriginalFile": tables}, owner=place.owner)
         notes = restore_bulk_table(session, place.group, self._anchors)
@@ -108,10 +112,12 @@ class _Undo:
                 pen.write(UndoingLine())
 
     def _parts(self) -> Iterator[list[Made]]:
-        """Everything that the run made, several units at once, each whole."""
+        """Everything that the run made but datasets, several units at once, each whole."""
         part: list[Made] = []
         for unit, state in list(self._journal.units.items()):
-            part += [*state.made(), *state.pending(), *unlisted(self._session, self._journal, unit)]
+            found = unlisted(self._session, self._journal, unit)
+            both = [*state.made(), *state.pending(), *found]
+            part += [one for one in both if one.type != DATASET]
             if len(part) >= _LOOKED_AT_ONCE:
                 yield part
                 part = []

@@ -6,13 +6,14 @@ Each step is in the journal first. What a user changed, took off or deleted is l
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from omero_hcs.results import LabelImage, Results, Roi, Table, WriteReport
 from omero_hcs.stores.contents import TABLE_SUFFIX, Content
+from omero_hcs.stores.omero.crop_images import CropWish, save_crops
 from omero_hcs.stores.omero.files import save_files
 from omero_hcs.stores.omero.journal import Journal, Journals, Pen
 from omero_hcs.stores.omero.journal_lines import (
@@ -37,16 +38,23 @@ from omero_hcs.stores.omero.notes import (
     wanted_tags,
 )
 from omero_hcs.stores.omero.present import LINK, look
-from omero_hcs.stores.omero.record import TABLE_KIND, Made, Seen, WriteContext, place_of
+from omero_hcs.stores.omero.record import (
+    DATASET,
+    TABLE_KIND,
+    Made,
+    Seen,
+    WriteContext,
+    place_of,
+)
 from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
 from omero_hcs.stores.omero.tables import is_alone, restore_bulk_table, save_tables
 from omero_hcs.stores.omero.unlisted import unlisted
 
 Slot = tuple[str, str, str]
-"""Kind, name, and for ROIs and tags the mark: there is one thing of each in a unit."""
+"""Kind, name, and for ROIs, tags and crops the mark: there is one thing of each in a unit."""
 
-_BY_MARK = ("roi", "tag")
+_BY_MARK = ("roi", "tag", "crop")
 
 
 @dataclass
@@ -59,10 +67,13 @@ class Wishes:
     files: dict[Slot, Content]
     labels: dict[Slot, list[LabelImage]]
     tables: dict[Slot, Table] = field(default_factory=dict)
+    crops: dict[Slot, CropWish] = field(default_factory=dict)
 
     def slots(self) -> list[Slot]:
         """All slots, in the order in which they are filled."""
-        parts = (self.rois, self.tags, self.pairs, self.files, self.labels, self.tables)
+        parts = (
+            self.rois, self.tags, self.pairs, self.files, self.labels, self.tables, self.crops,
+        )  # fmt: skip
         return [slot for part in parts for slot in part]
 
     def pick(self, slots: Iterable[Slot]) -> Wishes:
@@ -79,11 +90,17 @@ class Wishes:
             of(self.files),
             of(self.labels),
             of(self.tables),
+            of(self.crops),
         )
 
 
-def wishes_of(context: WriteContext, results: Results, files: Sequence[Content]) -> Wishes:
-    """Sort results by the slots that they are for."""
+def wishes_of(
+    context: WriteContext,
+    results: Results,
+    files: Sequence[Content],
+    crops: Mapping[tuple[str, str], CropWish],
+) -> Wishes:
+    """Sort results by the slots that they are for; `crops` are of `wanted_crops`."""
     labels: dict[Slot, list[LabelImage]] = defaultdict(list)
     for label in results.labels:
         labels["label", f"{label.image}/{label.name}", ""].append(label)
@@ -103,6 +120,7 @@ def wishes_of(context: WriteContext, results: Results, files: Sequence[Content])
         tables={(TABLE_KIND, name, ""): table for name, table in results.tables.items()}
         if results.unit is None
         else {},
+        crops={("crop", *key): wish for key, wish in crops.items()},
     )
 
 
@@ -145,7 +163,7 @@ class UnitWrite:
             with self._journals.pen(journal) as pen:
                 made = self._make(pen, journal, plan)
                 self._drop(pen, journal, plan.drop)
-        return self._report(plan, made)
+        return self._report(plan, made, journal)
 
     def _finish_what_was_begun(self, journal: Journal) -> None:
         """Note what a crash left unnoted, and remove what it left to be removed."""
@@ -162,7 +180,8 @@ class UnitWrite:
                 pen.write(RemovedLine(unit=context.unit, objects=groups_of(pending)))
 
     def _plan(self, before: Sequence[Made]) -> _Plan:
-        seen = look(self._context.session, before)
+        # The dataset of crops is that of all units.
+        seen = look(self._context.session, [one for one in before if one.type != DATASET])
         by_slot: dict[Slot, list[Seen]] = defaultdict(list)
         for one in seen:
             by_slot[slot_of(one.made)].append(one)
@@ -249,6 +268,7 @@ class UnitWrite:
         yield partial(save_files, context, list(wishes.files.values())), wishes.files
         yield partial(save_label_images, context, labels), labels
         yield tables, wishes.tables
+        yield partial(save_crops, context, list(wishes.crops.values())), wishes.crops
 
     def _sort_tags(
         self, journal: Journal, wishes: Iterable[TagWish]
@@ -301,7 +321,7 @@ class UnitWrite:
         own = spared(self._journals, context.anchors, place, made)
         remove(context.session, context.group, place.owner, own, known)
 
-    def _report(self, plan: _Plan, made: Sequence[Made]) -> WriteReport:
+    def _report(self, plan: _Plan, made: Sequence[Made], journal: Journal) -> WriteReport:
         context = self._context
         now = [*plan.stay, *made]
         counts = Counter(one.kind for one in now if one.kind != "link")
@@ -315,6 +335,8 @@ class UnitWrite:
         target = place_of(context.session, *context.anchors[0])
         files = [one for one in now if one.kind == "file"]
         places = [f"{place_of(context.session, 'annotation', one.id)} {one.name}" for one in files]
+        datasets = journal.datasets() if context.unit is None else ()
+        places += [place_of(context.session, DATASET, number) for number in datasets]
         return WriteReport(
             context.run_id,
             dict(counts),

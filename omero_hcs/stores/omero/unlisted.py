@@ -7,17 +7,20 @@ from types import MappingProxyType
 
 from omero_hcs.stores.omero.attachments import file_marks
 from omero_hcs.stores.omero.changes import project_all
+from omero_hcs.stores.omero.crop_images import unlisted_crops
 from omero_hcs.stores.omero.journal import Journal
 from omero_hcs.stores.omero.journal_lines import IntentLine
 from omero_hcs.stores.omero.notes import TagWish, links_there, tag_link, tags_there
 from omero_hcs.stores.omero.present import LINK, LINKED_KINDS
 from omero_hcs.stores.omero.record import (
+    CROP_NAMESPACE,
     FILE_NAMESPACE,
     LABEL_IMAGE_NAMESPACE,
     TABLE_KIND,
     TABLE_NAMESPACE,
     Made,
     digest,
+    is_labelled,
     unit_label,
 )
 from omero_hcs.stores.omero.rois import unlisted_rois
@@ -31,8 +34,9 @@ _KINDS = MappingProxyType(
 def unlisted(session: Session, journal: Journal, unit: str | None) -> list[Made]:
     """Find what a unit made since its last intent and did not note.
 
-    ROIs are known by their name and description, tags by the intent and all other annotations by
-    their description. Attachments have no name in the end: they are never taken for a user's.
+    ROIs are known by their name and description, tags by the intent, crops by their notes and all
+    other annotations by their description. Attachments have no name in the end: they are never
+    taken for a user's.
     """
     intents = journal.units[unit].open_intents
     if not intents or journal.header is None:
@@ -42,6 +46,7 @@ def unlisted(session: Session, journal: Journal, unit: str | None) -> list[Made]
     images = {image for intent in intents for image in intent.images}
     found = [
         *unlisted_rois(session, run_id, images, unit),
+        *unlisted_crops(session, unit_label(run_id, unit), place.owner),
         *_annotations(session, unit_label(run_id, unit), place.owner),
         *_tag_links(session, place.group, place.owner, intents),
     ]
@@ -73,8 +78,10 @@ def _annotations(session: Session, label: str, owner: int) -> list[Made]:
     given: dict[str, int | str] = {"label": label, "owner": owner}
     where = "where a.description = :label and a.details.owner.id = :owner"
     tags = session.project(f"select a.id, a.textValue from TagAnnotation a {where}", given)
-    notes = session.project(f"select a.id from MapAnnotation a {where}", given)
-    files = session.project(f"select a.id, a.ns from FileAnnotation a {where}", given)
+    # Notes on crops go and stay with their images.
+    own = f"select a.id from MapAnnotation a {where} and a.ns <> :crops"
+    notes = session.project(own, given | {"crops": CROP_NAMESPACE})
+    files = _files(session, label, owner)
     marks = file_marks(session, [row[0] for row in files])
     found = [Made("key-values", "MapAnnotation", row[0]) for row in notes]
     found += [
@@ -87,6 +94,17 @@ def _annotations(session: Session, label: str, owner: int) -> list[Made]:
         *found,
         *links,
     ]
+
+
+def _files(session: Session, label: str, owner: int) -> list[tuple[int, str]]:
+    """Ids and namespaces of attached files; what one is for people may stand before its label."""
+    hql = (
+        "select a.id, a.ns, a.description from FileAnnotation a "
+        "where a.description like :end and a.details.owner.id = :owner"
+    )
+    # An underscore in the run's id means any letter in a pattern.
+    rows = session.project(hql, {"end": f"%{label}%", "owner": owner})
+    return [(number, ns) for number, ns, told in rows if is_labelled(told, label)]
 
 
 def _links_of(session: Session, annotations: Sequence[int]) -> list[Made]:

@@ -18,6 +18,7 @@ from omero_hcs.stores.contents import (
 )
 from omero_hcs.stores.manifest import Manifest
 from omero_hcs.stores.omero.changes import Subject, told
+from omero_hcs.stores.omero.crop_images import CropWish, wanted_crops
 from omero_hcs.stores.omero.files import file_content, file_marks
 from omero_hcs.stores.omero.journal import Anchors, Journals, Place
 from omero_hcs.stores.omero.journal_lines import RunLine
@@ -62,7 +63,7 @@ class RunWriter:
         off or deleted, which is left so.
         """
         check_run_id(results.run_id)
-        files = [item for item in contents(results) if item.kind in _FILES]
+        files = [item for item in contents(results, datasets=True) if item.kind in _FILES]
         context = self._context(results)
         _check_places(context, results)
         where = f"{results.target.kind} {results.target.id}"
@@ -105,8 +106,15 @@ class RunWriter:
         return undo_run(self._session, self._journals, run_id, journals)
 
     def _write(self, context: WriteContext, results: Results, files: list[Content]) -> WriteReport:
-        wishes = wishes_of(context, results, files)
+        wishes = wishes_of(context, results, files, self._crops(context, results))
         return UnitWrite(self._journals, context, wishes).run(results)
+
+    def _crops(self, context: WriteContext, results: Results) -> dict[tuple[str, str], CropWish]:
+        if results.crops is None:
+            return {}
+        target, layouts = results.target, self._layouts
+        layout = layouts.plate(target.id) if target.kind == "plate" else layouts.images(target.id)
+        return wanted_crops(context, results.crops, layout)
 
     def _context(self, results: Results) -> WriteContext:
         target, layouts = results.target, self._layouts
@@ -215,6 +223,7 @@ def _check_places(context: WriteContext, results: Results) -> None:
     """
     named: list[tuple[str, str]] = [("image", roi.image) for roi in results.rois]
     named += [("image", label.image) for label in results.labels]
+    named += [("image", results.crops.image)] if results.crops else []
     named += [(tag.object_kind, tag.object_id) for tag in results.tags]
     named += [(note.object_kind, note.object_id) for note in results.key_values]
     target = f"{context.target.kind} {context.target.id}"
