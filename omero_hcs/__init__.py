@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from omero_hcs.tasks.make_report import make_report
     from omero_hcs.tasks.simulate import simulate as simulate_plates
     from omero_hcs.tasks.undo_run import undo_run
-    from omero_hcs.tasks.verbs import apply_qc, convert, crop_cells, list_runs, show_model, train_qc
+    from omero_hcs.tasks.verbs import (
+        apply_qc,
+        convert,
+        crop_cells,
+        embed_cells,
+        list_runs,
+        show_model,
+        train_qc,
+    )
 
 _ENTRIES = {
     "HcsError": "omero_hcs.errors:HcsError",
@@ -42,6 +50,7 @@ _ENTRIES = {
     "apply_qc": "omero_hcs.tasks.verbs:apply_qc",
     "convert": "omero_hcs.tasks.verbs:convert",
     "crop_cells": "omero_hcs.tasks.verbs:crop_cells",
+    "embed_cells": "omero_hcs.tasks.verbs:embed_cells",
     "examine": "omero_hcs.tasks.doctor:examine",
     "list_runs": "omero_hcs.tasks.verbs:list_runs",
     "load_settings": "omero_hcs.settings:load_settings",
@@ -66,6 +75,7 @@ __all__ = [
     "apply_qc",
     "convert",
     "crop_cells",
+    "embed_cells",
     "examine",
     "list_runs",
     "load_settings",

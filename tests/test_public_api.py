@@ -11,8 +11,9 @@ import omero_hcs
 
 PUBLIC = [
     "HcsError", "ImageSet", "Plate", "RunOutcome", "Settings", "SimulationSettings", "Table",
-    "apply_qc", "convert", "crop_cells", "examine", "list_runs", "load_settings", "make_report",
-    "open_store", "run_demo", "show_model", "simulate_plates", "train_qc", "undo_run",
+    "apply_qc", "convert", "crop_cells", "embed_cells", "examine", "list_runs", "load_settings",
+    "make_report", "open_store", "run_demo", "show_model", "simulate_plates", "train_qc",
+    "undo_run",
 ]  # fmt: skip
 
 HEAVY = ("torch", "timm", "zarr", "ngio", "pandas", "pyarrow", "scipy", "skimage", "sklearn",

@@ -54,6 +54,11 @@ VERBS: dict[str, Verb] = {
         "omero_hcs.cli.labels:command", "List, check or export what users labelled.", "disk"
     ),
     "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate.", "all"),
+    "embed": Verb(
+        "omero_hcs.cli.embed:command",
+        "Turn every cell of a plate into features.",
+        "disk,ml,weights",
+    ),
     "report": Verb(
         "omero_hcs.cli.report:command", "Make the report of a quality run again.", "disk,report"
     ),

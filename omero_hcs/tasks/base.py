@@ -185,6 +185,7 @@ TASKS: Mapping[str, str] = {
     "crop_cells": "omero_hcs.tasks.crop_cells",
     "train_qc": "omero_hcs.tasks.train_qc",
     "apply_qc": "omero_hcs.tasks.apply_qc",
+    "embed_cells": "omero_hcs.tasks.embed_cells",
 }
 """Module of every task that runs over units, by the task's name."""
 

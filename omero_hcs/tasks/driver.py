@@ -47,7 +47,12 @@ logger = logging.getLogger(__name__)
 
 _ENGINES = {"local": "omero_hcs.jobs.local:LocalEngine"}
 
-_STAGES = {"crop_cells": "cropping fields", "train_qc": "training", "apply_qc": "judging fields"}
+_STAGES = {
+    "crop_cells": "cropping fields",
+    "train_qc": "training",
+    "apply_qc": "judging fields",
+    "embed_cells": "embedding fields",
+}
 """What a progress bar calls the work on a task's units."""
 
 

@@ -12,7 +12,7 @@ from omero_hcs.model import ObjectRef
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import TaskParams
 
-_KEPT_WITH_PLATE = frozenset({"crop_cells", "apply_qc"})
+_KEPT_WITH_PLATE = frozenset({"crop_cells", "apply_qc", "embed_cells"})
 """Tasks whose results the store keeps with the plate; a model is a file of its own."""
 
 

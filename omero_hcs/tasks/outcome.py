@@ -169,6 +169,15 @@ def describe_survey(survey: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def encoder_line(fields: Table) -> str:
+    """Say in which number format, and how often, each cell went through the encoder."""
+    read = fields.where(fields["status"] == "done")
+    if not len(read):
+        return ""
+    formats = ", ".join(sorted(set(read["precision"].tolist())))
+    return f"{formats}, {int(read['passes'][0])} pass(es) a cell"
+
+
 def count_up(cells: Table, fields: Table) -> dict[str, Any]:
     """Wells, fields and cells of a run, and cells a well."""
     if not len(cells):

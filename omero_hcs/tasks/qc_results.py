@@ -20,6 +20,7 @@ from omero_hcs.tasks.outcome import (
     JoinedParts,
     count_up,
     describe_survey,
+    encoder_line,
     field_tables,
     of_target,
     run_file,
@@ -86,7 +87,7 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes),
-        "encoder": _encoder_line(fields),
+        "encoder": encoder_line(fields),
         "left out": _left_out(store, spec.targets),
         "warnings": list(joined.warnings),
     }
@@ -115,15 +116,6 @@ def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict
         "fields without nuclei": int((fields["finding"] != "").sum()),
         "field verdicts": _tally(fields.where(fields["status"] == "done")["verdict"]),
     }
-
-
-def _encoder_line(fields: Table) -> str:
-    """Say in which number format, and how often, each cell went through the encoder."""
-    read = fields.where(fields["status"] == "done")
-    if not len(read):
-        return ""
-    formats = ", ".join(sorted(set(read["precision"].tolist())))
-    return f"{formats}, {int(read['passes'][0])} pass(es) a cell"
 
 
 def _tally(values: Any) -> dict[str, int]:

@@ -75,6 +75,11 @@ def apply_qc(where: str | Path, **options: Any) -> RunOutcome:
     return run_verb("apply_qc", where, **options)
 
 
+def embed_cells(where: str | Path, **options: Any) -> RunOutcome:
+    """Turn every cell of a plate into features; see `run_verb` and `tasks.embed_cells.Params`."""
+    return run_verb("embed_cells", where, **options)
+
+
 def run_verb(
     task: str,
     where: str | Path,
@@ -89,7 +94,7 @@ def run_verb(
     Parameters
     ----------
     task : str
-        "crop_cells", "train_qc" or "apply_qc".
+        "crop_cells", "train_qc", "apply_qc" or "embed_cells".
     where : str or Path
         The plate or folder.
     settings : Settings, optional

@@ -83,6 +83,16 @@ def _of_training(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -
     }
 
 
+def _of_features(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
+    plates = sum(isinstance(layout, Plate) for layout in layouts)
+    profiles = "profiles.csv.gz (one row a well), " if params["profiles"] and plates else ""
+    numbers = plan.context["encoder"]["features"]
+    return {
+        "tables": f"embeddings ({numbers} numbers a cell), fields ({_each(layouts)})",
+        "files": f"{profiles}run.json",
+    }
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -104,4 +114,5 @@ _BY_TASK: Mapping[str, Callable[[Mapping[str, Any], Plan, list[Layout]], dict[st
     "crop_cells": _of_crops,
     "apply_qc": _of_verdicts,
     "train_qc": _of_training,
+    "embed_cells": _of_features,
 }
