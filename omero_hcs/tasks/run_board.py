@@ -29,6 +29,9 @@ TOLD_EVERY = 10.0
 LOOKED_EVERY = 2.0
 """Seconds between two looks for who asks the run to stop, at least."""
 
+SILENCE = 120.0
+"""A run that says it goes on, and has given no sign of life for so many seconds, was killed."""
+
 _PATIENCE = 2.0
 """So long a run may go on until its next unit after it was asked; then it is interrupted."""
 
