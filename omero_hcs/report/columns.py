@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from omero_hcs.errors import InputError
@@ -25,11 +26,15 @@ _VERDICT_STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class ShownCell:
-    """One cell of a table: its text and, where the text does not sort as it should, a key."""
+    """One cell of a table: its text and, where the text does not sort as it should, a key.
+
+    `href` is a page that it leads to.
+    """
 
     text: str
     sort: float | None = None
     style: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,12 @@ class ShownTable:
     anchors: tuple[str, ...]
 
 
-def show_table(table: Table, *, anchor: str | None = None) -> ShownTable:
+def show_table(
+    table: Table,
+    *,
+    anchor: str | None = None,
+    pages: Mapping[str, Mapping[str, str]] | None = None,
+) -> ShownTable:
     """Turn a table of results into text.
 
     Parameters
@@ -59,7 +69,10 @@ def show_table(table: Table, *, anchor: str | None = None) -> ShownTable:
         `dose_unit`, two-dimensional columns are left out.
     anchor : str, optional
         The column whose values name the rows, so that the plate can link to them.
+    pages : mapping of str to mapping, optional
+        Pages that the values of a column lead to, by the column's name.
     """
+    pages = pages or {}
     names = [
         name
         for name, column in table.columns.items()
@@ -67,7 +80,13 @@ def show_table(table: Table, *, anchor: str | None = None) -> ShownTable:
     ]
     columns = tuple(ShownColumn(_header(name), _kind(table, name)) for name in names)
     values = list(table.rows())
-    rows = tuple(tuple(_cell(name, row) for name in names) for row in values)
+    rows = tuple(
+        tuple(
+            replace(_cell(name, row), href=pages.get(name, {}).get(str(row[name]), ""))
+            for name in names
+        )
+        for row in values
+    )
     anchors = tuple(f"{anchor}-{row[anchor]}" if anchor else "" for row in values)
     return ShownTable(columns, rows, anchors)
 

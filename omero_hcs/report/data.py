@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from omero_hcs.report.measures import WellMeasure
 from omero_hcs.results import Table
 
 Box = tuple[float, float, float, float, bool]
@@ -27,11 +28,14 @@ class GalleryItem:
         Where it is and what it was called: "B03 field 1, debris".
     score : float, optional
         The model's probability that the cell is abnormal, from 0 to 1.
+    href : str
+        Page of its image, "" for none; as everywhere here, of the web alone.
     """
 
     image: NDArray[np.uint8]
     caption: str
     score: float | None = None
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Thumbnail:
         Height and width of the original image, in pixels.
     caption : str
         What to say of the field: "212 cells, 9 % abnormal".
+    href : str
+        Page of its image.
     """
 
     label: str
@@ -57,14 +63,16 @@ class Thumbnail:
     boxes: tuple[Box, ...]
     size: tuple[int, int]
     caption: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedField:
-    """A field that has no verdict from its cells, and why."""
+    """A field that has no verdict from its cells, why, and the page of its image."""
 
     label: str
     reason: str
+    href: str = ""
 
 
 def _no_rows() -> Table:
@@ -94,6 +102,12 @@ class ReportData:
     fields : Table
         One row a field, failed ones left out. Columns as above, with `image` or `well`; `field`
         counts from 0, as everywhere inside, and is shown from 1.
+    measures : tuple of WellMeasure
+        What else the plate is shown by, in small.
+    href : str
+        Page of the plate or image set.
+    well_pages, image_pages : mapping of str to str
+        Pages by the values of the tables' columns `well` and `image`.
     class_counts : mapping of str to int
         Cells by class, in the model's order.
     abnormal_gallery, normal_gallery : tuple of GalleryItem
@@ -124,6 +138,10 @@ class ReportData:
     columns: int = 0
     wells: Table | None = None
     fields: Table = field(default_factory=_no_rows)
+    measures: tuple[WellMeasure, ...] = ()
+    href: str = ""
+    well_pages: Mapping[str, str] = field(default_factory=dict)
+    image_pages: Mapping[str, str] = field(default_factory=dict)
     class_counts: Mapping[str, int] = field(default_factory=dict)
     abnormal_gallery: tuple[GalleryItem, ...] = ()
     normal_gallery: tuple[GalleryItem, ...] = ()

@@ -1,21 +1,16 @@
-"""Pictures of cells and fields: channels to colours, a grid of crops, a field in small."""
+"""Pictures of cells and fields: channels to colours, a field in small."""
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from omero_hcs.errors import InputError
-from omero_hcs.report.data import GalleryItem
 
 RgbImage = NDArray[np.uint8]
 """A picture, shape (Y, X, 3)."""
@@ -121,65 +116,6 @@ def jpeg_bytes(picture: RgbImage) -> bytes:
     return _encode(Image.fromarray(np.ascontiguousarray(picture)), quality=85)
 
 
-def montage(items: Sequence[GalleryItem], *, columns: int = 8) -> bytes:
-    """Lay crops out in a grid, each with its caption and score below.
-
-    Parameters
-    ----------
-    items : sequence of GalleryItem
-        Pictures of one size.
-    columns : int
-        Crops in a row.
-
-    Returns
-    -------
-    bytes
-        A PNG; without items, a line that says so.
-    """
-    font = _font(11)
-    if not items:
-        empty = Image.new("RGB", (240, 40), "white")
-        ImageDraw.Draw(empty).text((10, 12), "No cells to show.", fill="black", font=font)
-        return _png(empty)
-    side = max(item.image.shape[1] for item in items)
-    gap, text_height = 10, 46
-    across = min(columns, len(items))
-    down = math.ceil(len(items) / across)
-    cell_height = max(item.image.shape[0] for item in items) + text_height
-    sheet = Image.new("RGB", (across * (side + gap) + gap, down * (cell_height + gap)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, item in enumerate(items):
-        left = gap + index % across * (side + gap)
-        top = gap + index // across * (cell_height + gap)
-        sheet.paste(Image.fromarray(np.ascontiguousarray(item.image)), (left, top))
-        text_top = top + item.image.shape[0] + 2
-        for line, text in enumerate(_caption_lines(item)):
-            fitted = _fit(text, font, side + gap - 2)
-            draw.text((left, text_top + 14 * line), fitted, fill="black", font=font)
-    return _png(sheet)
-
-
-def _caption_lines(item: GalleryItem) -> tuple[str, ...]:
-    """Break a caption behind its place, so that the class under "B03 field 1," is not cut off."""
-    where, _, what = item.caption.partition(", ")
-    score = "" if item.score is None or not math.isfinite(item.score) else f"score {item.score:.2f}"
-    return tuple(line for line in (where, what, score) if line)
-
-
-def _fit(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
-
-
-@lru_cache(maxsize=4)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    # matplotlib's own DejaVu: the same letters on every machine, and more of them than Pillow's.
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), size)
-
-
 def _composite(image: NDArray[np.floating[Any]], colors: Sequence[str | None] | None) -> RgbImage:
     if image.ndim != 3 or 0 in image.shape:
         msg = f"A picture needs an array (C, Y, X) with pixels; this one has shape {image.shape}."
@@ -213,10 +149,4 @@ def _rgb(color: str) -> tuple[float, float, float]:
 def _encode(picture: Image.Image, *, quality: int) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format="JPEG", quality=quality, subsampling=0)
-    return stream.getvalue()
-
-
-def _png(picture: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, format="PNG", optimize=True)
     return stream.getvalue()

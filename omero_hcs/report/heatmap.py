@@ -7,22 +7,20 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeGuard
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Circle, Patch, Rectangle
 
 from omero_hcs.errors import InputError
 from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, row_name
+from omero_hcs.report.colors import NO_VALUE_COLOR, PLATE_COLOR, colormap, scale_ends
+from omero_hcs.report.letters import drawable
 
 DPI = 200
 """Pixels an inch; the page shows 100, so that the picture is sharp on a dense screen."""
@@ -39,9 +37,6 @@ _TOP, _LEFT, _RIGHT, _BOTTOM = 0.9, 0.55, 1.25, 0.65
 _MIN_WIDTH = 5.6
 _PAD = 0.08
 """Free space between the wells and the plate's outline, in wells."""
-
-_PLATE_COLOR = "#EEF0F2"
-_PERCENT_TOPS = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +136,8 @@ def plate_heatmap(
     _check_inside(layout, values)
     known = {spot: value for spot, value in values.items() if _is_number(value)}
     empty = frozenset(values) - frozenset(known)
-    low, high = _scale(list(known.values()), percent="%" in unit_label)
-    mapper = ScalarMappable(Normalize(low, high), _colormap())
+    low, high = scale_ends(list(known.values()), percent="%" in unit_label)
+    mapper = ScalarMappable(Normalize(low, high), colormap())
     figure = Figure(figsize=(layout.width, layout.height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axes = _plate_axes(figure, layout)
@@ -171,34 +166,12 @@ def _is_number(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
-def _scale(values: list[float], *, percent: bool) -> tuple[float, float]:
-    """Find the ends of the colour scale: 0 (or a round number below), and a round number above."""
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    bottom = -_round_up(-low) if low < 0 else 0.0
-    if percent and high <= _PERCENT_TOPS[-1]:
-        return bottom, next(top for top in _PERCENT_TOPS if top >= high)
-    return bottom, _round_up(high) if high > 0 else 1.0
-
-
-def _round_up(value: float) -> float:
-    power = 10.0 ** math.floor(math.log10(value))
-    steps = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-    return next(step * power for step in steps if step * power >= value * (1 - 1e-9))
-
-
-def _colormap() -> Colormap:
-    # ColorBrewer's YlOrBr keeps its order with every colour blindness and in grey print; its dark
-    # end is cut, so that black rings and signs stay visible.
-    colors = mpl.colormaps["YlOrBr"]([0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.9])
-    return LinearSegmentedColormap.from_list("abnormal", list(colors))
-
-
 def _plate_axes(figure: Figure, layout: HeatmapLayout) -> Axes:
     axes = figure.add_axes((
         layout.left / layout.width, 1 - (_TOP + layout.plate_height) / layout.height,
         layout.plate_width / layout.width, layout.plate_height / layout.height,
     ))  # fmt: skip
-    axes.set_facecolor(_PLATE_COLOR)
+    axes.set_facecolor(PLATE_COLOR)
     axes.set_xlim(-0.5 - _PAD, layout.columns - 0.5 + _PAD)
     axes.set_ylim(layout.rows - 0.5 + _PAD, -0.5 - _PAD)
     axes.xaxis.tick_top()
@@ -238,11 +211,11 @@ def _color(mapper: ScalarMappable, value: float) -> tuple[float, float, float, f
 
 
 def _empty_style() -> dict[str, Any]:
-    return {"fc": "#D4D8DC", "ec": "#555555", "hatch": "//////"}
+    return {"fc": NO_VALUE_COLOR, "ec": "#555555", "hatch": "//////"}
 
 
 def _absent_style() -> dict[str, Any]:
-    return {"fc": _PLATE_COLOR, "ec": "#8A929C", "ls": (0, (1, 1.5))}
+    return {"fc": PLATE_COLOR, "ec": "#8A929C", "ls": (0, (1, 1.5))}
 
 
 def _well_shape(layout: HeatmapLayout, spot: Position, side: float, **style: Any) -> Patch:
@@ -323,7 +296,7 @@ def _draw_legend(
 
 def _draw_title(figure: Figure, layout: HeatmapLayout, title: str) -> None:
     letters = int(layout.width * 8.5)
-    lines = textwrap.wrap(_drawable(title), letters)
+    lines = textwrap.wrap(drawable(title), letters)
     if len(lines) > 2:
         lines = [lines[0], lines[1][: letters - 2] + " …"]
     figure.text(
@@ -345,15 +318,4 @@ def _draw_colorbar(
     bar = figure.colorbar(mapper, cax=axes)
     bar.ax.tick_params(labelsize=9, length=3)
     bar.outline.set(linewidth=0.6)
-    bar.ax.set_ylabel(_drawable(unit_label), fontsize=10, parse_math=False)
-
-
-@lru_cache(maxsize=1)
-def _known_letters() -> frozenset[int]:
-    font = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-    return frozenset(FT2Font(str(font)).get_charmap())
-
-
-def _drawable(text: str) -> str:
-    """Put "?" for letters that the bundled font cannot draw (Chinese, emoji)."""
-    return "".join(letter if ord(letter) in _known_letters() else "?" for letter in text)
+    bar.ax.set_ylabel(drawable(unit_label), fontsize=10, parse_math=False)

@@ -18,6 +18,7 @@ from omero_hcs.report.gallery import jpeg_bytes
 from omero_hcs.report.headline import headline, totals
 from omero_hcs.report.overlay import field_views
 from omero_hcs.report.plate_view import plate_view
+from omero_hcs.report.small_plate import small_plates
 from omero_hcs.results import Table
 
 MAX_GALLERY = 48
@@ -35,6 +36,7 @@ class _ShownItem:
     picture: str
     caption: str
     score: str
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +63,41 @@ def render_report(data: ReportData) -> bytes:
     bytes
         HTML, UTF-8; the same bytes for the same data. Under 5 MB for 96 wells, 15 MB for 1536.
     """
-    environment = _environment()
-    script = _source(environment, "sort.js")
-    page = environment.get_template("report.html.j2").render(
+    return rendered(
+        "report.html.j2",
         data=data,
-        policy=_policy(script),
-        script=script,
-        style=_source(environment, "style.css"),
         headline=headline(data),
         has_cells=totals(data).cells > 0 or bool(data.abnormal_gallery or data.normal_gallery),
         plate=plate_view(data),
+        measures=small_plates(data.rows, data.columns, data.measures) if data.rows else [],
         classes=_class_counts(data),
         abnormal=_gallery(data.abnormal_gallery),
         normal=_gallery(data.normal_gallery),
-        wells=_shown(data.wells, anchor="well"),
-        field_rows=_shown(data.fields.where(np.arange(min(len(data.fields), MAX_FIELD_ROWS)))),
+        wells=_shown(data.wells, data, anchor="well"),
+        field_rows=_shown(_first(data.fields), data),
         thumbnails=field_views(data.thumbnails),
         model=card_entries(data.model_card or {}),
         params=card_entries(data.params, ordered=False),
         versions=card_entries(data.versions, ordered=False),
         max_gallery=MAX_GALLERY,
         max_listed=MAX_LISTED,
+    )
+
+
+def rendered(template: str, **values: Any) -> bytes:
+    """Fill a template in: every text is escaped, and the page loads nothing from elsewhere.
+
+    Parameters
+    ----------
+    template : str
+        Its name; it gets `style`, `script` and `policy` besides the values.
+    **values
+        What it shows.
+    """
+    environment = _environment()
+    script = _source(environment, "sort.js")
+    page = environment.get_template(template).render(
+        policy=_policy(script), script=script, style=_source(environment, "style.css"), **values
     )
     return page.encode("utf-8")
 
@@ -124,6 +140,7 @@ def _gallery(items: Sequence[GalleryItem]) -> tuple[_ShownItem, ...]:
             _data_uri(jpeg_bytes(item.image), "image/jpeg"),
             item.caption,
             "" if item.score is None else f"{item.score:.2f}",
+            item.href,
         )
         for item in items[:MAX_GALLERY]
     )
@@ -137,5 +154,14 @@ def _class_counts(data: ReportData) -> tuple[_ClassCount, ...]:
     )
 
 
-def _shown(table: Table | None, *, anchor: str | None = None) -> ShownTable | None:
-    return show_table(table, anchor=anchor) if table is not None and len(table) else None
+def _first(fields: Table) -> Table:
+    return fields.where(np.arange(min(len(fields), MAX_FIELD_ROWS)))
+
+
+def _shown(
+    table: Table | None, data: ReportData, *, anchor: str | None = None
+) -> ShownTable | None:
+    if table is None or not len(table):
+        return None
+    pages = {"well": data.well_pages, "image": data.image_pages}
+    return show_table(table, anchor=anchor, pages=pages)

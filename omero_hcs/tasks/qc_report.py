@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,20 @@ from omero_hcs.jobs.identity import unit_generator
 from omero_hcs.model import ObjectRef, Plate, Site, ZChoice
 from omero_hcs.report.data import Box, FailedField, GalleryItem, ReportData, Thumbnail
 from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail
+from omero_hcs.report.gallery_sheet import SheetText, gallery_sheet
+from omero_hcs.report.measures import well_measures
 from omero_hcs.report.page import render_report
 from omero_hcs.report.plate_view import abnormal_heatmap
 from omero_hcs.results import ResultFile, Table
-from omero_hcs.stores.base import PlateStore
+from omero_hcs.stores.base import Linked, LinkedKind, PlateStore
 from omero_hcs.tasks.base import Progress, layout_of
 from omero_hcs.tasks.survey import PlateSurvey
 
-REPORT, HEATMAP = "report.html", "heatmap.png"
+REPORT, HEATMAP, GALLERY_SHEET = "report.html", "heatmap.png", "gallery.png"
+"""Files of a report, by their names."""
+
 GALLERY = 24
+_CROP_SIDE = 176  # pixels of a crop in the pictures: sharp at the sheet's size
 MAX_THUMBNAILS = 192
 """Fields that are drawn; of a larger plate, those with the most and the least abnormal cells."""
 
@@ -38,7 +44,9 @@ def report_files(
     record: bytes,
     progress: Progress,
 ) -> tuple[ResultFile, ...]:
-    """Make the report of one plate or image set, and its heat-map.
+    """Make the report of one plate or image set: the page, its heat-map, its gallery.
+
+    What has no images has none.
 
     Parameters
     ----------
@@ -54,10 +62,25 @@ def report_files(
         Told after every field that is drawn.
     """
     pictures = _Pictures(store, target, json.loads(record))
+    if not pictures.sites:
+        return ()
     data = pictures.report(tables, progress)
-    page = ResultFile(REPORT, "text/html", render_report(data))
+    about = f"Quality check: report of {data.plate_name}, one page"
+    files = [ResultFile(REPORT, "text/html", render_report(data), about)]
     heatmap = abnormal_heatmap(data)
-    return (page, ResultFile(HEATMAP, "image/png", heatmap)) if heatmap else (page,)
+    if heatmap:
+        about = "Quality check: share of abnormal cells in each well"
+        files.append(ResultFile(HEATMAP, "image/png", heatmap, about))
+    if data.abnormal_gallery or data.normal_gallery:
+        about = "Quality check: the most abnormal cells beside normal ones"
+        files.append(ResultFile(GALLERY_SHEET, "image/png", _gallery_sheet(data), about))
+    return tuple(files)
+
+
+def _gallery_sheet(data: ReportData) -> bytes:
+    note = f"run {data.run_id}, {data.created}. Colours: {data.color_note}"
+    text = SheetText(f"{data.plate_name}: most abnormal cells beside normal ones", note)
+    return gallery_sheet(data.abnormal_gallery, data.normal_gallery, text)
 
 
 @dataclass(frozen=True)
@@ -68,10 +91,15 @@ class _Pictures:
     target: ObjectRef
     record: dict[str, Any]
 
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """Images by their ids."""
+        return {site.image.id: site for site in layout_of(self.store, self.target).sites()}
+
     def report(self, tables: Mapping[str, Table], progress: Progress) -> ReportData:
-        layout = layout_of(self.store, self.target)
-        sites = {site.image.id: site for site in layout.sites()}
+        layout, sites = layout_of(self.store, self.target), self.sites
         cells, fields = tables["cells"], tables["fields"]
+        counts, wells = _class_counts(cells, self.record["classes"]), tables.get("wells")
         read = fields.where(fields["status"] == "done")
         chosen = self._chosen(cells)
         crops, thumbnails = self._draw(sites, cells, read, chosen, progress)
@@ -84,22 +112,47 @@ class _Pictures:
             task=self.record["task"],
             plate_name=layout.name,
             created=_written(self.record["run_id"]),
-            summary=self._summary(cells, read, tables.get("wells")),
+            summary=self._summary(cells, read, wells),
             rows=layout.rows if isinstance(layout, Plate) else 0,
             columns=layout.columns if isinstance(layout, Plate) else 0,
-            wells=_well_columns(tables["wells"]) if "wells" in tables else None,
+            wells=None if wells is None else _well_columns(wells),
             fields=_field_columns(read),
-            class_counts=_class_counts(cells, self.record["classes"]),
+            measures=tuple(well_measures(wells, read, counts)) if wells is not None else (),
+            href=self._page("plate", self.target.id) if is_plate else "",
+            well_pages=self._well_pages(wells),
+            image_pages={image: self._page("image", image) for image in sites},
+            class_counts=counts,
             abnormal_gallery=tuple(crops[index] for index in abnormal if index in crops),
             normal_gallery=tuple(crops[index] for index in normal if index in crops),
             thumbnails=thumbnails,
-            fields_without_nuclei=_without_nuclei(read),
-            failed=_failed(fields),
+            fields_without_nuclei=self._without_nuclei(read),
+            failed=self._failed(fields),
             model_card=self.record["card"],
             warnings=tuple(self.record["warnings"]),
             params=self.record["params"],
             versions={"omero-hcs": self.record["package_version"]},
             color_note=color_note(self._survey.channels, self._colors(example)),
+        )
+
+    def _page(self, kind: LinkedKind, object_id: str) -> str:
+        return self.store.link(kind, object_id) if isinstance(self.store, Linked) else ""
+
+    def _well_pages(self, wells: Table | None) -> dict[str, str]:
+        names = [] if wells is None or not len(wells) else wells["well"].tolist()
+        return {name: self._page("well", f"{self.target.id}/{name}") for name in names}
+
+    def _without_nuclei(self, fields: Table) -> tuple[FailedField, ...]:
+        found = (row for row in fields.rows() if row["finding"])
+        return tuple(self._listed(row, f"{row['finding']}: {row['nuclei']} found") for row in found)
+
+    def _failed(self, fields: Table) -> tuple[FailedField, ...]:
+        failed = (row for row in fields.rows() if row["status"] == "failed")
+        return tuple(self._listed(row, row["reason"]) for row in failed)
+
+    def _listed(self, row: Mapping[str, Any], reason: str) -> FailedField:
+        is_there = row["image"] in self.sites
+        return FailedField(
+            _label(row), reason, self._page("image", row["image"]) if is_there else ""
         )
 
     @property
@@ -172,7 +225,9 @@ class _Pictures:
         colors = self._colors(site.image)
         for index, crop, row in zip(rows, crops, own.rows(), strict=True):
             caption = f"{site.label}, {row['class']}"
-            yield index, GalleryItem(crop_to_rgb(crop, colors=colors), caption, row["abnormal"])
+            picture = crop_to_rgb(crop, colors=colors, size=_CROP_SIDE)
+            page = self._page("image", site.image.id)
+            yield index, GalleryItem(picture, caption, row["abnormal"], page)
 
     def _thumbnail(
         self, image: NDArray[np.float32], site: Site, cells: Table, row: Mapping[str, Any]
@@ -198,6 +253,7 @@ class _Pictures:
             boxes=boxes,
             size=(site.image.size_y, site.image.size_x),
             caption=caption,
+            href=self._page("image", site.image.id),
         )
 
     def _summary(
@@ -273,22 +329,6 @@ def _class_counts(cells: Table, classes: Sequence[str]) -> dict[str, int]:
     real = cells.where(cells["centre"] != "tile")
     judged = real if len(real) else cells
     return {name: int((judged["class"] == name).sum()) for name in classes}
-
-
-def _without_nuclei(fields: Table) -> tuple[FailedField, ...]:
-    return tuple(
-        FailedField(_label(row), f"{row['finding']}: {row['nuclei']} found")
-        for row in fields.rows()
-        if row["finding"]
-    )
-
-
-def _failed(fields: Table) -> tuple[FailedField, ...]:
-    return tuple(
-        FailedField(_label(row), row["reason"])
-        for row in fields.rows()
-        if row["status"] == "failed"
-    )
 
 
 def _label(row: Mapping[str, Any]) -> str:

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from omero_hcs.errors import InputError
-from omero_hcs.report.data import GalleryItem
-from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail, montage
+from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail
 
 
 def test_one_channel_is_grey():
@@ -70,17 +69,3 @@ def test_thumbnails_keep_proportions_and_are_never_enlarged(shape, size):
     picture = Image.open(io.BytesIO(field_thumbnail(np.random.default_rng(0).random(shape))))
     assert picture.format == "JPEG"
     assert picture.size == size
-
-
-def test_a_montage_holds_every_crop_in_order():
-    shades = [40, 80, 120, 160, 200]
-    items = [
-        GalleryItem(np.full((96, 96, 3), s, np.uint8), "B03 field 1, debris", 0.9) for s in shades
-    ]
-    sheet = np.asarray(Image.open(io.BytesIO(montage(items, columns=3))))
-    centres = [(58, 58), (58, 164), (58, 270), (210, 58), (210, 164)]
-    assert [int(sheet[y, x, 0]) for y, x in centres] == shades
-
-
-def test_a_montage_of_nothing_says_so():
-    assert Image.open(io.BytesIO(montage([]))).size[0] > 100

@@ -17,7 +17,7 @@ from omero.rtypes import rstring
 
 from omero_hcs.stores.omero.changes import delete, link_to, project_all, save, unloaded
 from omero_hcs.stores.omero.rawfiles import CHUNK, new_file, raw_store, send
-from omero_hcs.stores.omero.record import Made, WriteContext, digest
+from omero_hcs.stores.omero.record import Made, WriteContext, digest, labelled
 from omero_hcs.stores.omero.session import Session
 
 ANNOTATION = "FileAnnotation"
@@ -39,6 +39,8 @@ class Attachment:
         Kind and name of everything inside, for `Made`; an archive has several.
     places : tuple of (str, int)
         OMERO class and id of each object that it is attached to.
+    about : str
+        What people read of it.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Attachment:
     namespace: str
     holds: tuple[tuple[str, str], ...]
     places: tuple[tuple[str, int], ...]
+    about: str = ""
 
 
 def attach(context: WriteContext, attachments: Sequence[Attachment]) -> list[Made]:
@@ -191,7 +194,7 @@ def _annotation(context: WriteContext, item: Attachment) -> Any:
         size=item.path.stat().st_size,
         sha1=sha1,
     )
-    return file_annotation(file, item.namespace, context.label)
+    return file_annotation(file, item.namespace, labelled(item.about, context.label))
 
 
 def _media_type(name: str) -> str:

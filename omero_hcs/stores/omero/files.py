@@ -26,6 +26,8 @@ __all__ = ["file_content", "file_marks", "save_files", "shown_name"]
 ARCHIVED_SUFFIXES = (".json", ".parquet")
 """Files for programs: in the archive."""
 
+_ARCHIVE = "Tables and record of an omero-hcs run, for programs"
+
 LARGEST_FILE = 1 << 32
 """Bytes that `file_content` gives at most: what it reads may be another file by now."""
 
@@ -93,7 +95,7 @@ def _stage(
             holds = ((file.kind, file.name),)
             own, dot, suffix = path.name.partition(".")  # "profiles.csv.gz" has two suffixes
             name = shown_name(context, own, dot + suffix)
-            yield Attachment(path, name, FILE_NAMESPACE, holds, context.anchors)
+            yield Attachment(path, name, FILE_NAMESPACE, holds, context.anchors, file.about)
     if archived:
         path = folder / ".archive.zip"  # no result's name: those do not begin with a dot
         name = shown_name(context, stem, ".zip")
@@ -101,7 +103,7 @@ def _stage(
             for file in archived:
                 _put(archive, folder / file.name)
         inside = tuple((file.kind, file.name) for file in archived)
-        yield Attachment(path, name, FILE_NAMESPACE, inside, context.anchors)
+        yield Attachment(path, name, FILE_NAMESPACE, inside, context.anchors, _ARCHIVE)
 
 
 def shown_name(context: WriteContext, stem: str, suffix: str) -> str:
