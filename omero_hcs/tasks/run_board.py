@@ -148,6 +148,10 @@ class RunTeller:
         kept = f"{note.done} of {note.total} fields are done and kept" if note.total else ""
         return f"Run {note.run_id} was cancelled{who}{': ' * bool(kept)}{kept}."
 
+    def come_to(self, result: str) -> None:
+        """Note what the run came to, before its results are written."""
+        self._change(result=result)
+
     def end(self, status: RunState, result: str, *, failed: int | None = None) -> None:
         """Tell what became of the run."""
         with self._changing:
