@@ -88,6 +88,14 @@ SCRIPTS: Mapping[str, Script] = {
         about="Turns every cell of what is selected into the numbers by which an encoder tells "
         "cells apart, and attaches them as a table.",
         params="omero_hcs.tasks.embed_cells:Params",
+        choices={
+            "encoder": "omero_hcs.scripting.encoders:choices",
+            "model": "omero_hcs.scripting.model_or_none:choices",
+        },
+        chosen={
+            "encoder": "omero_hcs.scripting.encoders:chosen",
+            "model": "omero_hcs.scripting.model_or_none:chosen",
+        },
     ),
     "make_report": Script(
         name="Plate_Report",

@@ -51,7 +51,11 @@ class Params(CellParams):
     )
     model: Annotated[
         str | None,
-        InDialog(hint="Embed as this quality model does, with its encoder, channels and crops."),
+        InDialog(
+            name="As_Model",
+            hint="A quality model whose encoder, channels and crop size are taken, so that features"
+            " are comparable to what it judges by.",
+        ),
     ] = Field(
         default=None,
         description="Quality model whose encoder, channels and crop size are used: its name or"
