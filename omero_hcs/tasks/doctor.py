@@ -15,7 +15,9 @@ from typing import Literal
 from omero_hcs.errors import HcsError
 from omero_hcs.settings import Settings
 
-Level = Literal["ok", "missing", "broken"]
+Level = Literal["ok", "missing", "broken", "unseen"]
+"""How something is; "unseen" is what nobody can find out from here, and is no fault."""
+
 _SKIPPED = {"all", "dev", "docs"}
 _ROOM_GB = 2.0
 
