@@ -35,7 +35,12 @@ def launch(task: str) -> None:
     task : str
         A key of `catalog.SCRIPTS`.
     """
-    script = SCRIPTS[task]
+    script = SCRIPTS.get(task)
+    if script is None:
+        sys.exit(
+            f"The omero-hcs of this processor is older than the script: it knows no {task!r}. "
+            "Install the release that the script came with."
+        )
     os.environ[SCRIPT_VARIABLE] = "1"
     sys.exit(_serve(script, _client(script)))
 
@@ -46,6 +51,7 @@ def _client(script: Script) -> Any:
     from omero import constants, scripts
 
     from omero_hcs.scripting.dialog import inputs_of
+    from omero_hcs.scripting.machine import this_machine
     from omero_hcs.tasks.driver import package_version
 
     return scripts.client(
@@ -54,7 +60,10 @@ def _client(script: Script) -> Any:
         *inputs_of(script, None),
         version=package_version(),
         authors=["omero-hcs"],
-        namespaces=[constants.namespaces.NSDYNAMIC] if script.choices else [],
+        namespaces=[
+            this_machine(),
+            *([constants.namespaces.NSDYNAMIC] if script.choices else ()),
+        ],
     )
 
 
