@@ -131,6 +131,9 @@ def describe_card(card: ModelCard) -> dict[str, str]:
     }
     lines = {
         "labels": _counted(own),
+        "labelled by": "; ".join(
+            f"{user}: {_counted(counts)}" for user, counts in card.labels.by_user.items()
+        ),
         "from whole fields": _counted(card.labels.weak),
         "encoder": weights,
         "head": card.head.kind,

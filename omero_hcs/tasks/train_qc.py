@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +17,7 @@ from omero_hcs.errors import InputError, LabelError
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
 from omero_hcs.results import Results, Table, UnitResult
+from omero_hcs.settings import Settings, is_in_script
 from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
 from omero_hcs.tasks.base import (
     MORE,
@@ -91,7 +93,6 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     from omero_hcs.learning.weights import find_weights
     from omero_hcs.tasks.examples import has_own_planes
     from omero_hcs.tasks.label_places import check_labels
-    from omero_hcs.tasks.models import model_path
     from omero_hcs.tasks.survey import survey_plate
 
     _check_upload(store, params)
@@ -99,7 +100,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     labels, planes = found.table, has_own_planes(params)
     check_labels(store, request.targets, labels, refuse=params.refuses, planes=planes)
     classes = class_order(labels, params.normal_class)
-    output = Path(params.output) if params.output else model_path(params.name, request.settings)
+    output = _output(params, request.settings)
     find_weights(
         params.encoder,
         path=params.weights,
@@ -159,10 +160,25 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
         *spec.context["survey"]["warnings"],
         *part.warnings,
     )
-    summary = {"model": path.stem, **part.metrics, "warnings": list(warnings)}
+    name = spec.params["name"] if spec.params["upload"] else path.stem
+    summary = {"model": name, **part.metrics, "warnings": list(warnings)}
     if kept:
         summary["in OMERO"] = ", ".join(f"omero:{model.id}" for model in kept)
     return Outcome(summary=summary, places=(str(path),))
+
+
+def _output(params: Params, settings: Settings) -> Path:
+    """Find where the model goes: a script's is for whoever may read what it is attached to."""
+    from omero_hcs.tasks.models import SUFFIX, model_path
+
+    if params.output:
+        return Path(params.output)
+    path = model_path(params.name, settings)
+    if not is_in_script():
+        return path
+    # Beside the models of the installation, which everybody is offered, and one a run: nobody's
+    # model replaces another's of that name.
+    return path.parent / "of-scripts" / f"{uuid.uuid4().hex}{SUFFIX}"
 
 
 def _check_upload(store: PlateStore, params: Params) -> None:
@@ -227,7 +243,9 @@ def _fit(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_model(path, card, head)
-        return path.read_bytes(), describe_card(card), (reason,) if reason else ()
+        apart = "cells held out" if reason else "wells held out"
+        lines = {**describe_card(card), "tested on": apart}
+        return path.read_bytes(), lines, (reason,) if reason else ()
 
 
 def _check_enough(examples: Examples, classes: Sequence[str]) -> None:
