@@ -31,7 +31,9 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "demo": Verb(
-        "omero_hcs.cli.demo:command", "Simulate a plate, teach a model, judge the plate.", "all"
+        "omero_hcs.cli.demo:command",
+        "Simulate a plate, teach a model, judge the plate.",
+        "all,sandbox,web",
     ),
     "sandbox": Verb(
         "omero_hcs.cli.sandbox:command",
@@ -69,6 +71,17 @@ VERBS: dict[str, Verb] = {
     "models": Verb("omero_hcs.cli.models:command", "List models, or show what one is.", "ml"),
     "config": Verb("omero_hcs.cli.config:command", "Show the settings and where they come from."),
     "doctor": Verb("omero_hcs.cli.doctor:command", "Say what is installed, and what is missing."),
+    "scripts": Verb(
+        "omero_hcs.cli.scripts:command",
+        "Put our scripts on an OMERO server, remove or try them.",
+        "omero",
+    ),
+    "bundle": Verb(
+        "omero_hcs.cli.bundle:command", "Write all that an offline installation needs to a file."
+    ),
+    "install": Verb(
+        "omero_hcs.cli.install:command", "Install from such a file, without a network."
+    ),
     "work": Verb(
         "omero_hcs.cli.work:command", "Work units of a run off (called by engines).", "all"
     ),
