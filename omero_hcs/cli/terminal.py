@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omero_hcs.errors import (
+    CancelledError,
     DataError,
     FormatVersionError,
     HcsError,
@@ -128,6 +129,8 @@ def show_dry_run(told: DryRun, *, as_json: bool) -> int:
 
 
 def _show_dry_run(told: DryRun) -> None:
+    from omero_hcs.tasks.estimate import duration
+
     echo(f"dry run of {told.task}: nothing was written")
     for item in told.objects:
         counts = [f"{item[name]} {name}" for name in ("wells", "images") if name in item]
@@ -135,7 +138,7 @@ def _show_dry_run(told: DryRun) -> None:
     echo_pairs({"this request": told.state, **told.reads, **told.found})
     if told.seconds is not None:
         how = f"estimated by {told.sampled} of {told.reads.get('units')}, without writing"
-        echo_pairs({"time": f"about {_duration(told.seconds)} ({how})"})
+        echo_pairs({"time": f"about {duration(told.seconds)} ({how})"})
     echo(f"would be written{f', with {told.where}' if told.where else ''}:")
     echo_pairs(told.writes)
     for warning in told.warnings:
@@ -146,13 +149,6 @@ def _show_dry_run(told: DryRun) -> None:
         echo("The run would not start:", error=True)
     for fault in told.faults:
         echo(f"  - {fault}", error=True)
-
-
-def _duration(seconds: float) -> str:
-    """Say how long in few words: an estimate is no better than that."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def echo_pairs(pairs: Mapping[str, Any]) -> None:
@@ -186,6 +182,9 @@ def show_error(error: BaseException, log_folder: Path | None) -> int:
     """Print an error in short, keep its trace in a log, and say with what to exit."""
     if isinstance(error, KeyboardInterrupt):
         echo("Stopped. What is done is kept: the same command goes on from here.", error=True)
+        return STOPPED
+    if isinstance(error, CancelledError):
+        echo(f"{error} The same command goes on from there.", error=True)
         return STOPPED
     known = isinstance(error, HcsError)
     text = str(error) if known else f"{type(error).__name__}: {error}"

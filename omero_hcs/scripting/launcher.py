@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from omero_hcs import lazy
-from omero_hcs.errors import HcsError
-from omero_hcs.logs import redact
+from omero_hcs.errors import CancelledError, HcsError
+from omero_hcs.logs import keep_off_terminal, redact
 from omero_hcs.scripting.answers import Answer, Found, shortened
 from omero_hcs.scripting.catalog import SCRIPTS, Script
+from omero_hcs.scripting.stopping import Stopping
 from omero_hcs.settings import SCRIPT_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,10 @@ def launch(task: str) -> None:
             "Install the release that the script came with."
         )
     os.environ[SCRIPT_VARIABLE] = "1"
-    sys.exit(_serve(script, _client(script)))
+    keep_off_terminal()
+    client = _client(script)
+    with Stopping(partial(_last_words, client)) as stopping:
+        stopping.leave(_serve(script, client, stopping))
 
 
 def _client(script: Script) -> Any:
@@ -50,14 +54,13 @@ def _client(script: Script) -> Any:
     import omero.gateway  # noqa: F401  (first: loads omero's modules in a working order)
     from omero import constants, scripts
 
-    from omero_hcs.scripting.dialog import inputs_of
     from omero_hcs.scripting.machine import this_machine
     from omero_hcs.tasks.driver import package_version
 
     return scripts.client(
         f"{script.name}.py",
         script.about,
-        *inputs_of(script, None),
+        *_inputs(script),
         version=package_version(),
         authors=["omero-hcs"],
         namespaces=[
@@ -67,24 +70,54 @@ def _client(script: Script) -> Any:
     )
 
 
-def _serve(script: Script, client: Any) -> int:
-    with _closing(client), _interrupted_by_sigterm():
-        answer = _answer(script, client)
-        _say(client, answer)
+def _inputs(script: Script) -> list[Any]:
+    """Make the inputs, with lists of whoever opens the dialog while a server asks for it."""
+    import omero
+
+    from omero_hcs.scripting.dialog import inputs_of
+    from omero_hcs.stores.omero.connect import close_client
+
+    client = omero.client() if script.choices else None
+    if client is None or client.getProperty("omero.scripts.parse") != "true":
+        return inputs_of(script, None)
+    try:
+        client.createSession().detachOnDestroy()
+        return inputs_of(script, client)
+    except Exception as error:  # noqa: BLE001  (a dialog without a list is better than none)
+        sys.stderr.write(redact(f"Lists of the server were not made: {error}\n"))
+        return inputs_of(script, None)
+    finally:
+        close_client(client)
+
+
+def _serve(script: Script, client: Any, stopping: Stopping) -> int:
+    with _closing(client):
+        answer = _answer(script, client, stopping)
+        try:
+            _say(client, answer)
+        except Exception as error:  # noqa: BLE001  (its session is gone: its user has logged out)
+            sys.stderr.write(redact(f"{answer.message}\nNobody could be told: {error}\n"))
+            return 1
     return int(answer.failed)
 
 
-def _answer(script: Script, client: Any) -> Answer:
+def _answer(script: Script, client: Any, stopping: Stopping) -> Answer:
+    from omero_hcs.scripting.wording import told_error
+
     try:
-        return _run(script, client)
-    except KeyboardInterrupt:
-        text = "Stopped. What is done is kept: the same click goes on from here."
-        return Answer(text, failed=True)
+        with stopping.interruptible():
+            return _run(script, client)
+    except (KeyboardInterrupt, CancelledError) as error:
+        text = str(error) or "Stopped. What is done is kept."
+        return Answer(f"{text} The same click goes on from there.", failed=True)
     except HcsError as error:
         logger.info("refused", exc_info=error)
-        return Answer(str(error), failed=True)
+        return Answer(told_error(script, client, error), failed=True)
+    except ImportError as error:
+        sys.stderr.write(redact(traceback.format_exc()))
+        return Answer(told_error(script, client, error), failed=True)
     except Exception as error:  # noqa: BLE001  (the one place that turns any error into a message)
-        traceback.print_exc()
+        sys.stderr.write(redact(traceback.format_exc()))
         text = f"This should not have happened ({type(error).__name__}: {error}). Its trace is in "
         return Answer(f"{text} the error output of this script.", failed=True)
 
@@ -103,17 +136,29 @@ def _run(script: Script, client: Any) -> Answer:
 
 
 def _say(client: Any, answer: Answer) -> None:
-    import omero
     from omero.rtypes import rmap, robject, rstring
 
     client.setOutput("Message", rstring(shortened(redact(answer.message))))
     for name, output in answer.outputs.items():
         if isinstance(output, Found):
-            made = getattr(omero.model, f"{output.kind}I")(output.id, loaded=False)
-            client.setOutput(name, robject(made))
+            client.setOutput(name, robject(_object(client, output)))
         else:
             link = {"type": "URL", "href": output.href, "title": output.title}
             client.setOutput(name, rmap({key: rstring(value) for key, value in link.items()}))
+
+
+def _object(client: Any, output: Found) -> Any:
+    """Give an object for a button; OMERO.web shows a picture if its file's type comes along."""
+    import omero
+    from omero.sys import ParametersI
+
+    if output.kind == "FileAnnotation":
+        hql = "select a from FileAnnotation a join fetch a.file where a.id = :id"
+        query, given = client.getSession().getQueryService(), ParametersI().addId(output.id)
+        found = query.findByQuery(hql, given, {"omero.group": "-1"})
+        if found is not None:
+            return found
+    return getattr(omero.model, f"{output.kind}I")(output.id, loaded=False)
 
 
 @contextlib.contextmanager
@@ -126,16 +171,11 @@ def _closing(client: Any) -> Iterator[None]:
         close_client(client)
 
 
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let the processor's way of cancelling a script interrupt it once, as Ctrl-C would."""
+def _last_words(client: Any) -> None:
+    """Note that the runs of this process are cancelled, and say so, before it is ended."""
+    from omero_hcs.settings import load_settings
+    from omero_hcs.tasks.runs import end_own
 
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    ended = end_own(load_settings().values, process=os.getpid())
+    text = " ".join(ended) or "Stopped. What is done is kept."
+    _say(client, Answer(f"{text} The same click goes on from there.", failed=True))

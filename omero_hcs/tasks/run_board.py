@@ -6,9 +6,9 @@ wrong with telling is logged and harms no run.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -191,8 +191,9 @@ class RunTeller:
     def _interrupt(self) -> None:
         """End a unit that takes long, such as a training, as Ctrl-C would."""
         with self._changing:
-            if self._in_main_thread and not self._over.is_set():
-                _thread.interrupt_main()
+            hears = callable(signal.getsignal(signal.SIGINT))  # else it would kill, or do nothing
+            if hears and self._in_main_thread and not self._over.is_set():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _asked(self) -> str | None:
         who = stops.asked(self._state_dir, self.note.run_id)

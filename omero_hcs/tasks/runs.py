@@ -20,6 +20,7 @@ from omero_hcs.jobs.ledger import Ledger, RunRecord
 from omero_hcs.settings import Settings
 from omero_hcs.stores.base import PlateStore, RunBoard, RunNote
 from omero_hcs.tasks.driver import open_ledger
+from omero_hcs.tasks.estimate import duration
 from omero_hcs.tasks.run_board import SILENCE
 
 State = Literal[
@@ -86,6 +87,18 @@ def runs_here(settings: Settings, *, limit: int = 20) -> tuple[KnownRun, ...]:
     """List the runs of this installation, newest first, wherever their plates are."""
     with contextlib.closing(open_ledger(settings)) as ledger:
         return tuple(_of_record(item, ledger, settings) for item in ledger.runs(limit=limit))
+
+
+def run_here(run_id: str, settings: Settings) -> KnownRun:
+    """Find one run of this installation.
+
+    Raises
+    ------
+    RunNotFoundError
+        If there is none; the message lists the latest.
+    """
+    with contextlib.closing(open_ledger(settings)) as ledger:
+        return _of_record(ledger.run(run_id), ledger, settings)
 
 
 def pick(runs: Sequence[KnownRun], run_id: str | None, *, where: str) -> KnownRun:
@@ -170,7 +183,7 @@ def line_of(run: KnownRun) -> str:
         "has results" if run.state == "kept" else state,
         f"{run.done} of {run.total} fields" if run.total else "",
         f"{run.failed} failed" if run.failed else "",
-        f"about {_duration(run.left)} left" if run.goes_on and run.left is not None else "",
+        f"about {duration(run.left)} left" if run.goes_on and run.left is not None else "",
         f"by {run.user}" if run.user else "",
     ]
     return ", ".join(part for part in parts if part)
@@ -249,9 +262,3 @@ def _state(record: RunRecord, settings: Settings) -> State:
 def _reasons(ledger: Ledger, run_id: str) -> tuple[str, ...]:
     found = (unit.reason for unit in ledger.units(run_id) if unit.status == "failed")
     return tuple(dict.fromkeys(reason for reason in found if reason))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
