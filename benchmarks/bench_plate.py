@@ -39,7 +39,7 @@ def _measure(folder: Path) -> dict[str, Any]:
     model = str(folder / "model.safetensors")
     steps = {
         "convert": ["convert", images, plate, *options],
-        "crop": ["crop", plate, "--no-save-crops"],
+        "crop": ["crop", plate, "--crops", "none"],
         "train": ["train-qc", plate, "--labels", str(LABELS), "--output", model],
         "apply, bf16": ["apply-qc", plate, "--model", model, "--precision", "bf16"],
         "apply, fp32": ["apply-qc", plate, "--model", model, "--precision", "fp32"],

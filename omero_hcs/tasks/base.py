@@ -140,11 +140,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: results for the store, a summary to show, files for the user's disk."""
+    """What a run came to: results for the store, a summary to show, files for the user's disk.
+
+    `of_units` are results of units that could not be told before all were done. They are asked for
+    once, one after the other, and written before the others.
+    """
 
     results: tuple[Results, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     places: tuple[str, ...] = ()
+    of_units: Iterable[Results] = ()
 
 
 class Task(Protocol):

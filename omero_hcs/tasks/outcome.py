@@ -19,6 +19,9 @@ RUN_SCHEMA_VERSION = 1
 
 FieldJudge = Callable[[Table], Mapping[str, Any]]
 
+CellsTold = Callable[[Table], tuple[Mapping[str, Any], Sequence[str]]]
+"""Tells of the cells of a run what belongs into its summary, and warnings."""
+
 
 @dataclass(frozen=True, eq=False)
 class JoinedParts:
@@ -132,12 +135,14 @@ def cell_results(
     *,
     progress: Progress,
     without: Sequence[str] = (),
+    tell: CellsTold | None = None,
 ) -> Outcome:
     """Results of a run that only finds cells: its tables, a plate at a time, and a summary."""
     joined = field_tables(parts, progress=progress, without=without)
     cells, fields, survey = joined.cells, joined.fields, spec.context["survey"]
-    warnings = [*survey["warnings"], *joined.warnings]
-    summary = {**describe_survey(survey), **count_up(cells, fields), "warnings": warnings}
+    told, more = tell(cells) if tell else ({}, ())
+    warnings = [*survey["warnings"], *joined.warnings, *more]
+    summary = {**describe_survey(survey), **count_up(cells, fields), **told, "warnings": warnings}
     results = tuple(
         Results(
             run_id=spec.run_id,

@@ -35,12 +35,27 @@ def would_write(
 
 def _of_crops(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
     each = f"{len(plan.units)}, one a field"
+    most = f"at most {params['limit']}, {_expected(plan)}"
+    sets = " or ".join(dict.fromkeys(repr(f"Crops of {layout.name} ...") for layout in layouts[:3]))
+    crops = {
+        "dataset": f"{most}: images in {_count(len(layouts), 'new dataset')}, {sets}",
+        "zarr": f"{most}: crops.ome.zarr.zip ({_each(layouts)})",
+        "zip": f"{most}: crops.zip ({_each(layouts)})",
+        "table": f"tables of pixels: {each}",
+        "none": "",
+    }
     return {
         "tables": f"cells, fields ({_each(layouts)})",
-        "crops": f"tables of pixels: {each}" if params["save_crops"] else "",
+        "crops": crops[plan.context["crops"]["as"]],
         "label images": f"masks of nuclei: {each}" if params["save_masks"] else "",
         "files": "run.json",
     }
+
+
+def _expected(plan: Plan) -> str:
+    """Say how many cells there are, as far as the sample that was looked at tells."""
+    each = plan.context["survey"]["nuclei_per_field"]
+    return f"of about {each * len(plan.units):.0f}" if each else "of all that are found"
 
 
 def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def uri(number, omero_uri):
 @pytest.fixture
 def crop(settings):
     def ask(uri, **more):
-        params = Params(crop_size="16px", save_crops=False)
+        params = Params(crop_size="16px", crops="none")
         return run_task("crop_cells", uri, params, settings=settings, **more)
 
     return ask
@@ -121,7 +121,7 @@ def test_the_same_request_of_another_user_stays_beside_ones_own(
     owner, member = omero_make_user(group), omero_make_user(group)
     plate = memory(2)
     uri = omero_uri(f"plate/{omero_put(owner, plate.store).plate}")
-    params, runs = Params(crop_size="16px", save_crops=False), []
+    params, runs = Params(crop_size="16px", crops="none"), []
     for user in (owner, member):
         omero_way_in(user)
         own = Settings(state_dir=tmp_path / user.name, models_dir=tmp_path)
@@ -159,7 +159,7 @@ def test_a_server_that_goes_away_ends_the_run_and_the_same_request_goes_on(
 
 def test_the_command_line_shows_where_results_are_and_undoes_them(uri, people, capsys):
     """In a process of its own: a client of OMERO would print each log record to its terminal."""
-    arguments = ["crop", uri, "--crop-size", "16px", "--no-save-crops"]
+    arguments = ["crop", uri, "--crop-size", "16px", "--crops", "none"]
     made = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
     assert (made.returncode, made.stderr) == (0, f"  warning: {FEW_FIELDS}\n")
     run_id = made.stdout.partition("run ")[2].partition(":")[0]

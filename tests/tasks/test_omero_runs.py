@@ -51,7 +51,7 @@ def put(omero_user, omero_put, omero_way_in):
 @pytest.fixture
 def crop(settings, omero_uri):
     def ask(ids, *, uri=omero_uri, **more):
-        params = Params(crop_size="16px", save_masks=True, save_crops=False)
+        params = Params(crop_size="16px", save_masks=True, crops="none")
         return run_task("crop_cells", uri(f"plate/{ids.plate}"), params, settings=settings, **more)
 
     return ask
