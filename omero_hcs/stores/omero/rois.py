@@ -37,6 +37,8 @@ SHOWN_AT_ONCE = 500
 
 _DECIMALS = 3
 _OPAQUE = 255
+_CLEAR = 1
+"""Filling as good as none; of alpha 0, OMERO.web's own viewer takes it for black."""
 _UNIT = "unit="
 
 _COLOURS = (
@@ -167,7 +169,7 @@ def _shape(roi: Roi) -> Any:
     shape.setTheZ(rint(roi.z))
     shape.setTheT(rint(roi.t))
     shape.setStrokeColor(rint(color_of(roi.text)))
-    shape.setFillColor(rint(0))
+    shape.setFillColor(rint(_CLEAR))
     return shape
 
 
