@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
@@ -24,6 +24,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from omero_hcs.errors import SettingsError
@@ -32,6 +33,9 @@ PREFIX = "OMERO_HCS_"
 CONFIG_VARIABLE = "OMERO_HCS_CONFIG"
 SCRIPT_VARIABLE = "OMERO_HCS_IN_SCRIPT"
 """Set by the launcher of scripts for itself and what it starts: only the file in `/etc` counts."""
+
+HUB_OFFLINE = "HF_HUB_OFFLINE"
+"""By which Hugging Face's library is told that there is no network."""
 
 _NOT_SETTINGS = {CONFIG_VARIABLE, SCRIPT_VARIABLE, "OMERO_HCS_WHEELS"}
 _TEST_PREFIX = "OMERO_HCS_TEST_"
@@ -84,6 +88,11 @@ class Settings(BaseModel):
     )
     allow_hub: bool = Field(
         default=False, description="Whether encoder weights may be downloaded from a model hub."
+    )
+    offline: bool = Field(
+        default=False,
+        description="Whether there is no network here: no model hub is ever tried, and allow_hub"
+        " is refused.",
     )
     omero_user: str | None = Field(
         default=None, description="User name for OMERO, where the URI names none."
@@ -150,6 +159,13 @@ class Settings(BaseModel):
         default="INFO", description="How much goes into the log files."
     )
 
+    @model_validator(mode="after")
+    def _no_hub_offline(self) -> Self:
+        if self.offline and self.allow_hub:
+            msg = "offline and allow_hub are both on. Switch one of them off"
+            raise ValueError(msg)
+        return self
+
     @field_validator("state_dir", "models_dir")
     @classmethod
     def _whole(cls, folder: Path) -> Path:
@@ -189,6 +205,9 @@ def load_settings(
 ) -> LoadedSettings:
     """Collect the settings from options, environment and files.
 
+    Where they say `offline`, Hugging Face's library is told so too, in this process and in what it
+    starts: it is loaded after the settings.
+
     Parameters
     ----------
     overrides : mapping, optional
@@ -217,10 +236,13 @@ def load_settings(
     values |= given
     origins |= dict.fromkeys(given, "command line")
     try:
-        return LoadedSettings(schema.model_validate(values), origins)
+        loaded = LoadedSettings(schema.model_validate(values), origins)
     except ValidationError as error:
         faults = [_explain(fault, origins, schema) for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from None
+    if loaded.values.offline and environ is os.environ:
+        os.environ[HUB_OFFLINE] = "1"
+    return loaded
 
 
 def config_files(environ: Mapping[str, str], *, in_script: bool = False) -> tuple[Path, ...]:
@@ -274,7 +296,11 @@ def _secret_names(schema: type[Settings]) -> set[str]:
 
 
 def _explain(fault: Any, origins: Mapping[str, str], schema: type[Settings]) -> str:
-    name = str(fault["loc"][0]) if fault["loc"] else "?"
+    if not fault["loc"]:
+        told = fault["msg"].removeprefix("Value error, ")
+        where = [f"{name} by {origins[name]}" for name in ("offline", "allow_hub")]
+        return f"{told} (set: {', '.join(where)})."
+    name = str(fault["loc"][0])
     origin = origins.get(name, "settings")
     if fault["type"] == "extra_forbidden":
         return f"{origin}: unknown setting {name!r}. Known are: {', '.join(schema.model_fields)}."

@@ -112,6 +112,26 @@ class TestInAScript:
         assert load_settings(environ=environ).values == Settings()
 
 
+class TestOffline:
+    def test_whoever_is_offline_tells_the_hubs_library_and_what_it_starts(self, monkeypatch):
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        assert load_settings({"offline": False}).values.offline is False
+        assert "HF_HUB_OFFLINE" not in os.environ
+        assert load_settings({"offline": True}).values.allow_hub is False
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+    def test_a_hub_that_is_allowed_offline_is_refused_with_both_places(self, layers):
+        files, environ = layers
+        files["etc"].write_text("offline = true")
+        environ["OMERO_HCS_ALLOW_HUB"] = "true"
+        with pytest.raises(SettingsError) as caught:
+            load_settings(environ=environ)
+        assert str(caught.value) == (
+            "offline and allow_hub are both on. Switch one of them off (set: offline by "
+            f"{files['etc']}, allow_hub by environment OMERO_HCS_ALLOW_HUB)."
+        )
+
+
 class TestFaults:
     def test_unknown_keys_are_refused_with_their_place_and_the_known_ones(self, layers):
         files, environ = layers

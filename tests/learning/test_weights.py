@@ -1,5 +1,8 @@
 import hashlib
 import importlib.metadata
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -151,3 +154,29 @@ def test_random_weights_are_called_so():
 def test_a_digest_that_is_none_is_refused(pth):
     with pytest.raises(InputError, match="'abc' is no sha256"):
         find_weights("resnet18", path=pth, sha256="abc")
+
+
+OFFLINE = """
+import sys
+tried = []
+sys.addaudithook(lambda event, told: tried.append(event) if event in WAYS_OUT else None)
+WAYS_OUT = {"socket.connect", "socket.getaddrinfo", "urllib.Request"}
+from omero_hcs.errors import WeightsNotFoundError
+from omero_hcs.settings import load_settings
+settings = load_settings().values
+from huggingface_hub import constants
+from omero_hcs.learning.weights import find_weights
+try:
+    find_weights("resnet18", allow_hub=settings.allow_hub)
+except WeightsNotFoundError as error:
+    print(constants.HF_HUB_OFFLINE, tried, "hub: not allowed" in str(error))
+"""
+
+
+def test_an_offline_installation_asks_no_network_at_all(tmp_path):
+    environ = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    places = {"OMERO_HCS_OFFLINE": "true", "TORCH_HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE], env=environ | places, capture_output=True, text=True
+    )
+    assert done.stdout == "True [] True\n", done.stderr
