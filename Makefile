@@ -16,8 +16,8 @@ setup:  ## make .venv, or leave it alone where it is right
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: sudo apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) tools/set_up.py
 
-demo: setup  ## simulate a plate, train a quality model on it, judge it, write the report
-	@$(BIN)/omero-hcs demo
+demo: setup  ## simulate a plate in a small OMERO, train a quality model by scripts, judge it; SERVE=1 opens OMERO.web
+	@$(BIN)/omero-hcs demo $(if $(SERVE),--serve)
 
 test: setup  ## the tests, but for the slow ones
 	@$(BIN)/pytest -n 2 -m "not slow"

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from omero_hcs.cli.serving import (
+    OF_THE_SERVER,
+    OF_THE_WEB,
+    Running,
+    check_packages,
+    one_interruption,
+)
 from omero_hcs.cli.terminal import DONE, STOPPED, echo, echo_json, echo_pairs, progress_bar
-from omero_hcs.errors import InputError, SandboxError
+from omero_hcs.errors import InputError
 
 if TYPE_CHECKING:
     from omero_hcs.sandbox.demo import Demo
-    from omero_hcs.sandbox.launch import Sandbox
     from omero_hcs.sandbox.sources import PlateSource, SimulatedSource, StoreSource, Wells
-    from omero_hcs.sandbox.web import Web
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _WELLS: dict[str, Wells] = {"6": 6, "24": 24, "96": 96, "384": 384}
-_OF_THE_SERVER = ("omero", "Ice", "cryptography", "lark", "tables")
-_OF_THE_WEB = ("omeroweb", "gunicorn", "whitenoise")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("sandbox")
@@ -55,13 +52,13 @@ def command(
     """
     from omero_hcs.sandbox.launch import check_port
 
-    _check_packages(_OF_THE_SERVER + (_OF_THE_WEB if with_web else ()))
+    check_packages(OF_THE_SERVER + (OF_THE_WEB if with_web else ()))
     server["password"] = None if password_file is None else _read_password(password_file)
     check_port(web_port, "--web-port")
     kept: Path | None = server["snapshot"]
     is_new = kept is not None and not kept.exists()
     code = STOPPED
-    with contextlib.closing(_open_source(plate, wells)) as source, _one_interruption():
+    with contextlib.closing(_open_source(plate, wells)) as source, one_interruption():
         try:
             with contextlib.ExitStack() as started:
                 running = _start(started, server, web_port if with_web else None)
@@ -79,49 +76,23 @@ def command(
     return code
 
 
-@dataclass(frozen=True)
-class _Running:
-    """What was started."""
-
-    sandbox: Sandbox
-    web: Web | None
-
-    def wait(self) -> None:
-        """Wait until one of the two ends by itself.
-
-        Raises
-        ------
-        SandboxError
-            Then.
-        """
-        from omero_hcs.sandbox.launch import tail
-
-        while self.sandbox.is_running and (self.web is None or self.web.is_running):
-            time.sleep(0.5)
-        ended, log = "The server", self.sandbox.log
-        if self.web and self.sandbox.is_running:
-            ended, log = "OMERO.web", self.web.log
-        msg = f"{ended} ended by itself. The end of its log:\n{tail(log)}"
-        raise SandboxError(msg)
-
-
-def _start(started: contextlib.ExitStack, server: dict[str, Any], web_port: int | None) -> _Running:
+def _start(started: contextlib.ExitStack, server: dict[str, Any], web_port: int | None) -> Running:
     from omero_hcs.sandbox.launch import start
     from omero_hcs.sandbox.web import start_web
 
     sandbox = started.enter_context(start(**server))
     web = None if web_port is None else started.enter_context(start_web(sandbox, port=web_port))
-    return _Running(sandbox, web)
+    return Running(sandbox, web)
 
 
-def _fill(running: _Running, source: PlateSource, *, quiet: bool) -> Demo:
+def _fill(running: Running, source: PlateSource, *, quiet: bool) -> Demo:
     from omero_hcs.sandbox.demo import fill  # OMERO's client: a second to import
 
     with progress_bar(quiet=quiet) as progress:
         return fill(running.sandbox, source, progress)
 
 
-def _show(running: _Running, demo: Demo, server: dict[str, Any], *, as_json: bool) -> None:
+def _show(running: Running, demo: Demo, server: dict[str, Any], *, as_json: bool) -> None:
     sandbox, web, kept = running.sandbox, running.web, server["snapshot"]
     if as_json:
         facts = {
@@ -156,14 +127,6 @@ def _show(running: _Running, demo: Demo, server: dict[str, Any], *, as_json: boo
     sys.stdout.flush()
 
 
-def _check_packages(names: Sequence[str]) -> None:
-    """Find out what is missing here: a server that dies of it could only show its trace."""
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            msg = f"No module named {name!r}"
-            raise ModuleNotFoundError(msg, name=name)
-
-
 def _open_source(plate: Path | None, wells: str) -> SimulatedSource | StoreSource:
     """Find out whether there is a plate before anything is started."""
     from omero_hcs.sandbox.sources import SimulatedSource, StoreSource
@@ -185,26 +148,3 @@ def _read_password(path: Path) -> str:
         msg = f"{path} has no password in it. Write one into its first line."
         raise InputError(msg)
     return password
-
-
-@contextlib.contextmanager
-def _one_interruption() -> Iterator[None]:
-    """Let Ctrl-C, the terminal's end and the machine's shutdown interrupt once.
-
-    A second Ctrl-C, of somebody who has to wait, would leave half of it behind.
-    """
-
-    def interrupt(*_: object) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    # Under nohup the terminal's end is ignored, and is to stay so.
-    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    heard = [each for each in _SIGNALS if not (deaf and each is signal.SIGHUP)]
-    before = {each: signal.signal(each, interrupt) for each in heard}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

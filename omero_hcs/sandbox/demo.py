@@ -28,6 +28,9 @@ from omero_hcs.sandbox.sources import PlateSource
 from omero_hcs.tasks.base import Progress, no_progress
 
 USER, GROUP = "demo", "Screening"
+COLLEAGUE = "colleague"
+"""Another member of the group, of a sandbox that has one; see `add_colleague`."""
+
 GROUP_PERMISSIONS = "rwra--"
 """Members see each other's data and annotate it: what most facilities give a group."""
 
@@ -70,6 +73,17 @@ def fill(sandbox: Sandbox, source: PlateSource, progress: Progress = no_progress
     return Demo(USER, GROUP)
 
 
+def add_colleague(sandbox: Sandbox) -> str:
+    """Give the group of a filled sandbox its second user, and return the name.
+
+    The password is root's.
+    """
+    with connect(sandbox, sandbox.user) as root:
+        group = next(iter(root.getObjects("ExperimenterGroup", attributes={"name": GROUP})))
+        _make_member(root.getAdminService(), COLLEAGUE, group.getId(), sandbox.password)
+    return COLLEAGUE
+
+
 def connect(sandbox: Sandbox, user: str) -> BlitzGateway:
     """Log in to a sandbox as one of the users that have root's password.
 
@@ -98,13 +112,18 @@ def _make_user(root: BlitzGateway, password: str) -> bool:
     group = ExperimenterGroupI()
     group.name, group.ldap = rstring(GROUP), rbool(False)  # noqa: FBT003  (an rtype)
     group.details.permissions = PermissionsI(GROUP_PERMISSIONS)
-    group_id = admin.createGroup(group)
+    _make_member(admin, USER, admin.createGroup(group), password)
+    return True
+
+
+def _make_member(admin: Any, name: str, group_id: int, password: str) -> None:
     user = ExperimenterI()
-    user.omeName, user.ldap = rstring(USER), rbool(False)  # noqa: FBT003  (an rtype)
-    user.firstName, user.lastName = rstring("Demo"), rstring("User")
+    user.omeName, user.ldap = rstring(name), rbool(False)  # noqa: FBT003  (an rtype)
+    user.firstName, user.lastName = rstring("Demo"), rstring(name.capitalize())
+    if name == USER:
+        user.lastName = rstring("User")
     groups = [ExperimenterGroupI(number, loaded=False) for number in (group_id, _user_group(admin))]
     admin.createExperimenterWithPassword(user, rstring(password), groups[0], groups)
-    return True
 
 
 def _user_group(admin: Any) -> int:

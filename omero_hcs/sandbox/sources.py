@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omero_hcs.errors import InputError
 from omero_hcs.model import Plate, Site
+from omero_hcs.results import Table
 from omero_hcs.simulate.design import SimulationSettings, plan_plate
 from omero_hcs.simulate.field import SimulatedField
 from omero_hcs.simulate.plate import simulate_site
@@ -43,24 +44,34 @@ class SimulatedSource:
     ----------
     wells : {6, 24, 96, 384}
         Format of the plate; two fields a well, of 384 x 384 pixels and three channels.
+    settings : SimulationSettings, optional
+        Another plate than that.
     """
 
-    def __init__(self, wells: Wells = 24) -> None:
-        self._settings = SimulationSettings(wells=wells, fields=2, size_y=384, size_x=384)
+    def __init__(self, wells: Wells = 24, *, settings: SimulationSettings | None = None) -> None:
+        usual = SimulationSettings(wells=wells, fields=2, size_y=384, size_x=384)
+        self._settings = settings or usual
         self.plate = plan_plate(self._settings)
         self._count = sum(1 for _ in self.plate.sites())
         # Threads: most of the time goes into numpy and scipy, which let others run meanwhile.
         self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _AHEAD))
         self._made: dict[int, Future[SimulatedField]] = {}
+        self._truths: list[Table] = []
         self._order(0)
 
     def planes(self, number: int, site: Site) -> Iterator[tuple[int, int, NDArray[Any]]]:
         """Give one field's planes, and have the next fields made meanwhile."""
         self._order(number)
         made = self._made.pop(number).result()
+        self._truths.append(made.truth)
         for t in range(site.image.size_t):
             for z in range(site.image.size_z):
                 yield z, t, made.pixels[t, :, z]
+
+    @property
+    def truth(self) -> Table:
+        """What is true of the cells of the fields that were given; see `simulate.field`."""
+        return Table.concat(self._truths)
 
     def _order(self, first: int) -> None:
         for number in range(first, min(first + _AHEAD, self._count)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -72,26 +74,33 @@ def run_demo(
     judge = apply_qc.Params(model=trained.places[0])
     judged = run_task("apply_qc", path, judge, settings=settings, again=True, progress=progress)
     report = next(place for place in judged.places if place.endswith("report.html"))
-    return DemoOutcome(path, report, _lines(trained, judged, truth, labels))
+    cells, wells = (_table(judged, name) for name in ("cells.parquet", "wells.parquet"))
+    lines = (
+        *lines_of(trained.summary, judged.summary),
+        against_truth(cells, truth, labels),
+        worst_wells(wells),
+    )
+    return DemoOutcome(path, report, lines)
 
 
-def _lines(trained: RunOutcome, judged: RunOutcome, truth: Table, labels: Table) -> tuple[str, ...]:
-    cells = Table.from_parquet(next(p for p in judged.places if p.endswith("cells.parquet")))
-    summary = judged.summary
-    encoder = trained.summary["encoder"].partition(" ")[0]
-    model = f"{trained.summary['head']} on {encoder}, {trained.summary['labels']}"
-    plate = f"{summary['wells']} wells, {summary['fields']} fields, {summary['cells']} cells"
-    empty = f"{summary['fields without nuclei']} fields have no or too few nuclei"
+def _table(judged: RunOutcome, name: str) -> Table:
+    return Table.from_parquet(next(place for place in judged.places if place.endswith(name)))
+
+
+def lines_of(trained: Mapping[str, Any], judged: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell what a model was taught and what it judged, from the summaries of both runs."""
+    encoder = trained["encoder"].partition(" ")[0]
+    model = f"{trained['head']} on {encoder}, {trained['labels']}"
+    plate = f"{judged['wells']} wells, {judged['fields']} fields, {judged['cells']} cells"
+    empty = f"{judged['fields without nuclei']} fields have no or too few nuclei"
     return (
-        f"model: {model}, held-out F1 {trained.summary['f1']}",
-        f"plate: {plate}, crop {summary['crop']}",
-        f"verdict: {summary['abnormal']} of the cells look abnormal; {empty}",
-        _against_truth(cells, truth, labels),
-        _worst_wells(judged),
+        f"model: {model}, held-out F1 {trained['f1']}",
+        f"plate: {plate}, crop {judged['crop']}",
+        f"verdict: {judged['abnormal']} of the cells look abnormal; {empty}",
     )
 
 
-def _against_truth(cells: Table, truth: Table, labels: Table) -> str:
+def against_truth(cells: Table, truth: Table, labels: Table) -> str:
     """Compare verdicts with the truth, over cells of which no label was given."""
     rows = match_truth(cells, truth, radius=MATCH_RADIUS_PX)
     taught = match_truth(cells, labels, radius=MATCH_RADIUS_PX) >= 0
@@ -105,8 +114,8 @@ def _against_truth(cells: Table, truth: Table, labels: Table) -> str:
     )
 
 
-def _worst_wells(judged: RunOutcome) -> str:
-    wells = Table.from_parquet(next(p for p in judged.places if p.endswith("wells.parquet")))
+def worst_wells(wells: Table) -> str:
+    """Name the five wells with the most abnormal cells."""
     fractions = np.nan_to_num(wells["abnormal_fraction"], nan=-1.0)
     order = np.argsort(-fractions, kind="stable")[:5]
     worst = sorted(order, key=lambda index: parse_well(str(wells["well"][index])))
