@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DONE, FAILED, BAD_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all done; failed; input that does not fit; done but for some fields; Ctrl-C."""
 
+_SENTENCES = ("warnings", "told")
+"""What a summary has beside names and values: shown below them, or by scripts alone."""
+
 _OF_THE_INPUT = (InputError, NotFoundError, DataError, FormatVersionError, NotAllowedError)
 """Errors whose mend is another input: asking for the same again can only end the same way."""
 
@@ -101,7 +104,7 @@ def _show_text(outcome: RunOutcome) -> None:
     echo(f"run {outcome.run_id}: {outcome.status}{how.get(outcome.how, '')}")
     if outcome.how == "resumed":
         echo("  an interrupted run was resumed: only what was missing has been done")
-    echo_pairs({k: v for k, v in outcome.summary.items() if k != "warnings"})
+    echo_pairs({k: v for k, v in outcome.summary.items() if k not in _SENTENCES})
     if outcome.seconds:
         echo_pairs({"seconds": f"{outcome.seconds:.1f}"})
     for warning in outcome.summary.get("warnings", ()):

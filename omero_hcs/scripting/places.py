@@ -15,6 +15,8 @@ _BUTTONS = {
     "heatmap.png": "Heat_Map",
     "gallery.png": "Gallery",
     "overview.html": "Overview",
+    "embeddings": "Features",
+    "profiles.csv.gz": "Well_Profiles",
 }
 _TITLES = {"Plate", "Screen", "Dataset", "Image"}
 _MOST = 12

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FEATURES = "features"
 """Column of a cell's features."""
 
+_PROFILES = "; profiles.csv.gz has their medians over each well"
 _ENCODER = "tf_efficientnet_lite0"
 
 
@@ -182,6 +183,8 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
         **count_up(joined.cells, joined.fields),
         "encoder": f"{encoder['name']} ({weights}), {encoder_line(joined.fields)}",
         "features": f"{encoder['features']} numbers a cell",
+        "told": f"A table has {encoder['features']} numbers a cell, by encoder {encoder['name']}"
+        f"{_PROFILES if spec.params['profiles'] else ''}.",
         "warnings": [*_of_random(encoder), *survey["warnings"], *joined.warnings],
     }
     formats = sorted(set(joined.fields["precision"].tolist()) - {""})

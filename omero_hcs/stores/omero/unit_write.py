@@ -48,13 +48,14 @@ from omero_hcs.stores.omero.record import (
 )
 from omero_hcs.stores.omero.removal import removable, remove, spared
 from omero_hcs.stores.omero.rois import SHOWN_AT_ONCE, save_rois, wanted_rois
-from omero_hcs.stores.omero.tables import is_alone, restore_bulk_table, save_tables
+from omero_hcs.stores.omero.tables import ALONE, is_alone, restore_bulk_table, save_tables
 from omero_hcs.stores.omero.unlisted import unlisted
 
 Slot = tuple[str, str, str]
 """Kind, name, and for ROIs, tags and crops the mark: there is one thing of each in a unit."""
 
 _BY_MARK = ("roi", "tag", "crop")
+_TABLES = frozenset((TABLE_KIND, name) for name in ALONE)
 
 
 @dataclass
@@ -333,7 +334,7 @@ class UnitWrite:
             if count > SHOWN_AT_ONCE
         ]
         target = place_of(context.session, *context.anchors[0])
-        files = [one for one in now if one.kind == "file"]
+        files = [one for one in now if one.kind == "file" or (one.kind, one.name) in _TABLES]
         places = [f"{place_of(context.session, 'annotation', one.id)} {one.name}" for one in files]
         datasets = journal.datasets() if context.unit is None else ()
         places += [place_of(context.session, DATASET, number) for number in datasets]
