@@ -40,6 +40,7 @@ from omero_hcs.tasks.base import (
     no_progress,
 )
 from omero_hcs.tasks.ending import ended_in_order, result_line
+from omero_hcs.tasks.estimate import Guard
 from omero_hcs.tasks.keeping import is_still_there, refuse_unwritable, writes_to_store
 from omero_hcs.tasks.run_board import RunTeller, teller_of
 
@@ -119,6 +120,7 @@ def run_task(  # noqa: PLR0913  (each one is a choice of the caller's)
     again: bool = False,
     progress: Progress = no_progress,
     opener: Opener = open_store,
+    guard: Guard | None = None,
 ) -> RunOutcome:
     """Run a task over the plates or images that a URI names.
 
@@ -138,6 +140,8 @@ def run_task(  # noqa: PLR0913  (each one is a choice of the caller's)
         See `tasks.base.Progress`.
     opener : callable
         Opens stores, in the worker too; within a script, by the script's session.
+    guard : callable, optional
+        Looks at a new run once it is planned, and raises where it should not start.
 
     Returns
     -------
@@ -159,7 +163,7 @@ def run_task(  # noqa: PLR0913  (each one is a choice of the caller's)
         contextlib.closing(opener(absolute(where))) as store,
         contextlib.closing(open_ledger(settings)) as ledger,
     ):
-        run = _Run(load_task(name), name, params, store, ledger, settings, progress, opener)
+        run = _Run(load_task(name), name, params, store, ledger, settings, progress, opener, guard)
         return run.go(again=again)
 
 
@@ -182,6 +186,7 @@ class _Run:
     settings: Settings
     progress: Progress
     opener: Opener
+    guard: Guard | None = None
     kept: list[str] = field(default_factory=list)
     """Places that a user changed, and that were therefore not written or removed."""
     notes: list[str] = field(default_factory=list)
@@ -260,6 +265,8 @@ class _Run:
             package_version=package_version(),
             work_dir=str(self.settings.state_dir / "runs" / run_id),
         )
+        if self.guard is not None:
+            self.guard(self.task, self.store, spec, plan.units)
         write_spec(spec, plan.units)
         self.ledger.add(spec, plan.units)
         return spec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from typing import Any
 from omero_hcs.errors import DataError, InputError, InputErrors, NotFoundError
 from omero_hcs.jobs.ledger import Ledger
 from omero_hcs.model import ObjectRef, Plate, RunSpec, StoreSpec, Unit
-from omero_hcs.results import UnitResult
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import Opener, open_store
@@ -33,15 +31,10 @@ from omero_hcs.tasks.base import (
     no_progress,
 )
 from omero_hcs.tasks.driver import absolute, load_task, open_ledger, package_version, request_key
+from omero_hcs.tasks.estimate import WHOLE, Sampled, sampled
 from omero_hcs.tasks.keeping import is_still_there, write_faults, writes_to_store
 from omero_hcs.tasks.outcome import describe_survey
 from omero_hcs.tasks.would_write import would_write
-
-SAMPLE = 2
-"""Fields that are worked off to tell how long all of them take."""
-
-_WHOLE = frozenset({"train_qc"})
-"""Tasks of one piece, of which no sample can be taken."""
 
 _OF_THE_REQUEST = (InputError, NotFoundError, DataError)
 
@@ -137,20 +130,19 @@ class _Rehearsal:
     def tell(self, faults: tuple[str, ...]) -> DryRun:
         marks = self.task.fingerprint(self.store, self.params, self.request)
         plan = self.task.plan(self.store, self.params, self.request)
-        sample = () if self.name in _WHOLE else _spread(plan.units)
-        results, loading = self._try(marks, plan, sample)
-        done = [result.seconds for result in results if result.status == "done"]
+        tried = self._try(marks, plan)
+        results = tried.results
         survey = plan.context.get("survey", {})
         return DryRun(
             task=self.name,
             state=self._state(marks),
             objects=tuple(_describe(self.store, target) for target in self.request.targets),
-            reads=_reads(plan.units) if self.name not in _WHOLE else {},
+            reads=_reads(plan.units) if self.name not in WHOLE else {},
             found=_found(marks, plan, survey),
             writes=would_write(self.name, self.params, plan, self.store, self.request),
             where=self.store.spec.uri if writes_to_store(self.name, self.params) else "",
             sampled=len(results),
-            seconds=loading + sum(done) / len(done) * len(plan.units) if done else None,
+            seconds=tried.seconds,
             faults=faults,
             failed=tuple((r.unit, r.reason or "") for r in results if r.status != "done"),
             warnings=(*survey.get("warnings", ()), *plan.context.get("label_warnings", ())),
@@ -176,13 +168,9 @@ class _Rehearsal:
         counts = Counter(unit.status for unit in ledger.units(run))
         return f"resumes run {run}, of which {counts['done']} of {counts.total()} units are done"
 
-    def _try(
-        self, marks: Fingerprint, plan: Plan, units: Sequence[Unit]
-    ) -> tuple[list[UnitResult], float]:
-        """Results of a sample, and the seconds that went by before its first field."""
-        if not units:
-            return [], 0.0
-        started, results = time.monotonic(), []
+    def _try(self, marks: Fingerprint, plan: Plan) -> Sampled:
+        """Work a sample off; of a task of one piece there is none."""
+        units = () if self.name in WHOLE else plan.units
         with tempfile.TemporaryDirectory() as folder:
             spec = RunSpec(
                 run_id="dry-run",
@@ -197,17 +185,7 @@ class _Rehearsal:
                 package_version=package_version(),
                 work_dir=folder,
             )
-            for result in self.task.work(self.store, spec, units):
-                results.append(result)
-                self.request.progress("trying a sample", len(results), len(units))
-        spent = time.monotonic() - started
-        return results, max(0.0, spent - sum(result.seconds for result in results))
-
-
-def _spread(units: Sequence[Unit]) -> tuple[Unit, ...]:
-    """Take a sample from within, not from the corners, which are often empty."""
-    places = {len(units) * (2 * number + 1) // (2 * SAMPLE) for number in range(SAMPLE)}
-    return tuple(units[place] for place in sorted(places) if place < len(units))
+            return sampled(self.task, self.store, spec, units, self.request.progress)
 
 
 def _describe(store: PlateStore, target: ObjectRef) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from omero_hcs.errors import NotAllowedError
 from omero_hcs.jobs.identity import file_sha256
 from omero_hcs.jobs.ledger import RunRecord
 from omero_hcs.model import ObjectRef
-from omero_hcs.stores.base import PlateStore
+from omero_hcs.stores.base import ModelHome, PlateStore
 from omero_hcs.tasks.base import TaskParams
 
 _KEPT_WITH_PLATE = frozenset({"crop_cells", "apply_qc", "embed_cells"})
@@ -62,7 +62,19 @@ def is_still_there(store: PlateStore, record: RunRecord) -> bool:
 
 def _is_kept(store: PlateStore, record: RunRecord) -> bool:
     spec = record.spec
+    if not _has_models(store, record):
+        return False
     return spec.task not in _KEPT_WITH_PLATE or all(
         any(manifest["run_id"] == spec.run_id for manifest in store.runs(target))
         for target in spec.targets
     )
+
+
+def _has_models(store: PlateStore, record: RunRecord) -> bool:
+    """Whether the models that a run attached are there, and whoever asks may read them."""
+    told = str(record.summary.get("summary", {}).get("in OMERO", ""))
+    attached = {name.partition(":")[2] for name in told.split(", ") if name}
+    home: object = store
+    if not attached or not isinstance(home, ModelHome):
+        return True
+    return attached <= {model.id for model in home.models()}

@@ -28,6 +28,7 @@ from omero_hcs.tasks.outcome import (
 from omero_hcs.tasks.qc_notes import qc_key_values, qc_tags
 from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.suspects import most_suspicious
 from omero_hcs.tasks.verdicts import field_row, well_rows
 
 _OF_A_PLATE = "table, tags and key-values of wells, key-values of the plate, heat-map"
@@ -87,6 +88,8 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes),
+        "most suspicious": most_suspicious(fields) or "",
+        "model": spec.model.name if spec.model else "",
         "encoder": encoder_line(fields),
         "left out": _left_out(store, spec.targets),
         "warnings": list(joined.warnings),
