@@ -68,7 +68,9 @@ def check_one_group(found: Sequence[Selected]) -> None:
     InputError
         Naming an object of each group.
     """
-    first_of = {item.group: item for item in reversed(found)}
+    first_of: dict[int, Selected] = {}
+    for item in found:
+        first_of.setdefault(item.group, item)
     if len(first_of) > 1:
         told = [f"{item} is in {item.group_name!r}" for item in first_of.values()]
         msg = (
@@ -123,9 +125,8 @@ def _not_there(client: Any, kind: str, missing: Sequence[int]) -> str:
     told = f"There is no {kind.lower()} {numbers}{more} that you may see."
     if not others:
         return f"{told} It may be deleted, or in a group that you are not a member of."
-    kinds = " or ".join(dict.fromkeys(item.kind for item in others))
-    there = " and ".join(map(str, others[:_SHOWN]))
-    return f"{told} There is {there}: choose {kinds} as Data_Type, or another id."
+    there = ", ".join(map(str, others))
+    return f"{told} What has that id is {there}: set Data_Type to that, or choose another id."
 
 
 _EVERY_GROUP = {"omero.group": "-1"}

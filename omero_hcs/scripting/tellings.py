@@ -94,14 +94,14 @@ class Teller:
     def _trained(self, summary: Mapping[str, Any]) -> str:
         kept = str(summary.get("in OMERO", ""))
         text = f"Model {summary.get('model')!r}{f' ({kept})' if kept else ''} was trained on "
-        text += f"{_labels(summary)} of {described(self.selected)}"
+        text += f"{_labels(summary)} cells of {described(self.selected)}"
         if summary.get("labelled by"):
             text += f" (by {summary['labelled by']})"
         text += f". Tested on {summary.get('tested on', 'cells held out')}: "
         text += f"F1 {summary.get('f1')}, accuracy {summary.get('accuracy')}."
         if kept:
             text += " Check_Plate_Quality lists it the next time that its dialog is opened."
-        return f"{text} {summary.get('same name', '')}".strip()
+        return text
 
     def _how(self, outcome: RunOutcome, layouts: Sequence[Layout]) -> str:
         summary, params = outcome.summary, self.call.asked.params
@@ -190,9 +190,10 @@ def _place(unit: str) -> str:
 
 
 def _labels(summary: Mapping[str, Any]) -> str:
-    labels = str(summary.get("labels", "")) or "no labels of cells"
+    told = [str(summary.get("labels", ""))]
     weak = summary.get("from whole fields")
-    return f"{labels}, and {weak} of whole images" if weak else labels
+    told += [f"{weak} (of images labelled as a whole)"] if weak else []
+    return " and ".join(filter(None, told))
 
 
 def _with_notes(text: str, notes: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ _VERBS: Mapping[str, str] = {
     "undo": "manage_runs",
     "runs": "manage_runs",
 }
-_VERB = re.compile(rf"`?omero-hcs ({'|'.join(_VERBS)})\b[^.;:,\n`]*`?")
+_VERB = re.compile(rf"`?omero-hcs ({'|'.join(_VERBS)})\b(?:[^.;:,\n`]|[.](?=\w))*`?")
 _OBJECT = re.compile(r"omero://[^\s/]+/([a-z]+)/(\d+(?:,\d+)*)")
 _SERVER = re.compile(r"omero://[^\s/,;)]+")
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
@@ -39,6 +39,8 @@ _PHRASES = {
     "Start the same command again": "Run the script again",
     "start the same command again": "run the script again",
     "the same command goes on": "the same click goes on",
+    "Pass one of these": "Choose one of these",
+    "Check that it was converted": "Check that its import came to its end",
 }
 
 

@@ -99,7 +99,12 @@ class ExampleParams(LabelParams, CellParams):
         default="normal", description="Label of the good cells."
     )
     conflicts: Annotated[
-        Literal["auto", "refuse", "latest", "majority", "owner"], InDialog(MORE)
+        Literal["auto", "refuse", "latest", "majority", "owner"],
+        InDialog(
+            MORE,
+            hint="Which label of a cell counts where users say different things: the latest (so is"
+            " auto), that of most users or of the images' owner, or none (refuse).",
+        ),
     ] = Field(
         default="auto",
         description="Which label of a cell counts where several differ: the latest, that of most"

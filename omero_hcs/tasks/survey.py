@@ -36,6 +36,12 @@ MIXED_SCALES = 1.1
 
 FEW_FIELDS = f"Intensities rest on less than {MIN_FIELDS} fields, and are not very reliable."
 
+PROJECTED = (
+    "Cells are looked at in maximum projections, where every pixel is of its brightest plane: how "
+    "sharp they are says little there. To judge focus, take one plane, such as the middle one, for "
+    "training and for judging."
+)
+
 Sampled = Sequence[tuple[Unit, Site]]
 
 
@@ -126,7 +132,8 @@ def survey_plate(
         raise InputError(_nothing_found(name, choice.name, len(sample)))
     survey = _summarise(units[0][1].image, params, channels, choice, found, intensities)
     mixed = _mixed_scales([site.image for _, site in units])
-    return survey.model_copy(update={"warnings": (*survey.warnings, *mixed)})
+    projected = (PROJECTED,) if any(unit.z == "max" for unit, _ in units) else ()
+    return survey.model_copy(update={"warnings": (*survey.warnings, *mixed, *projected)})
 
 
 def _mixed_scales(images: Sequence[Image]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks import crop_cells
 from omero_hcs.tasks.crop_cells import Params
 from omero_hcs.tasks.driver import run_task
-from omero_hcs.tasks.dry_run import SAMPLE, dry_run
+from omero_hcs.tasks.dry_run import dry_run
+from omero_hcs.tasks.estimate import SAMPLE
 
 FAULT = "You (ada) may not annotate 6 wells, such as Well 7 'A01'."
 

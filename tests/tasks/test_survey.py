@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from omero_hcs.model import ImageSet, ObjectRef
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks.base import CellParams, no_progress, units_of
-from omero_hcs.tasks.survey import survey_plate
+from omero_hcs.tasks.survey import PROJECTED, survey_plate
 
 
 def looked_at(memory, sizes):
@@ -22,6 +24,26 @@ def looked_at(memory, sizes):
     target = ObjectRef(kind="images", id="sizes")
     units = list(units_of(target, store.images("sizes"), z=0, t=0))
     return survey_plate(store, units, CellParams(), name="sizes", progress=no_progress)
+
+
+def test_maximum_projections_are_marked_as_no_place_to_judge_focus(memory):
+    plate = memory(2).store
+    sites = list(plate._memory.layout.sites())
+
+    def warned(depth, z):
+        images = tuple(replace(site.image, size_z=depth) for site in sites)
+        flat = plate._memory.pixels.items()
+        pixels = {name: np.repeat(one, depth, axis=2) for name, one in flat}
+        store = MemoryStore.create(f"stack {depth} {z}", ImageSet("s", "s", images), pixels)
+        target = ObjectRef(kind="images", id="s")
+        units = list(units_of(target, store.images("s"), z=z, t=0))
+        params = CellParams(z=z)
+        found = survey_plate(store, units, params, name="s", progress=no_progress)
+        return PROJECTED in found.warnings
+
+    assert warned(2, "max")
+    assert not warned(2, "middle")
+    assert not warned(1, "max")  # the one plane is all there is
 
 
 def test_images_of_several_magnifications_are_told(memory):
