@@ -38,7 +38,7 @@ _WELLS: dict[str, Wells] = {"6": 6, "24": 24, "96": 96, "384": 384}
 @click.option("--plain-port", type=int, default=0, help="Its port without TLS; any free one.")
 @click.option("--web-port", type=int, default=0, help="Port of OMERO.web; any free one.")
 @click.option("--snapshot", type=_FILE, help="File that keeps what is in it until the next start.")
-@click.option("--scripts", type=_FOLDER, help="Folder of OMERO scripts to offer.")
+@click.option("--scripts", type=_FOLDER, help="Folder of OMERO scripts to offer; ours by default.")
 @click.option("--password-file", type=_FILE,
               help="File with the password of its users; a random one by default.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print how to reach it as JSON.")
@@ -51,9 +51,11 @@ def command(
     It listens on this machine alone, and stops with Ctrl-C.
     """
     from omero_hcs.sandbox.launch import check_port
+    from omero_hcs.scripting.folder import scripts_folder
 
     check_packages(OF_THE_SERVER + (OF_THE_WEB if with_web else ()))
     server["password"] = None if password_file is None else _read_password(password_file)
+    server["scripts"] = server["scripts"] or scripts_folder()
     check_port(web_port, "--web-port")
     kept: Path | None = server["snapshot"]
     is_new = kept is not None and not kept.exists()

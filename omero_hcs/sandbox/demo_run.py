@@ -90,11 +90,12 @@ def run_on_server(
     with contextlib.closing(connect(sandbox, demo.user)) as conn:
         user = _User(conn, processor, demo.plate, progress)
         trained = user.run("train_qc", _TRAIN, _TEACHING)
-        model = choose(conn, _CHECK, "Model", f"{trained.summary['in OMERO']} ")
+        taught = trained.summary["summary"]
+        model = choose(conn, _CHECK, "Model", f"{taught['in OMERO']} ")
         judged = user.run("apply_qc", _CHECK, {"Model": model})
         cells, wells = _fetched(conn, demo.plate, judged.spec.run_id, folder)
     lines = (
-        *lines_of(trained.summary, judged.summary),
+        *lines_of(taught, judged.summary["summary"]),
         against_truth(cells, truth, labels),
         worst_wells(wells),
     )
