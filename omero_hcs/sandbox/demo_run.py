@@ -34,7 +34,9 @@ REPORT = "report.html"
 _TRAIN, _CHECK = "/hcs/Train_Quality_Model.py", "/hcs/Check_Plate_Quality.py"
 _STAGES = {"train_qc": "training", "apply_qc": "judging fields"}
 # Each stain alone and kNN: see `tasks.demo`.
-_TEACHING = {"Model_Name": MODEL, "Labels": "roi", "Head": "knn", "Recipe": "concat"}
+_TEACHING = {
+    "Model_Name": MODEL, "Labels": "roi", "More_Settings": True, "Head": "knn", "Recipe": "concat",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,13 @@ def read_inputs(script: Script, given: Mapping[str, Any]) -> Asked:
         faults.append(InputError(_NOTHING))
     values: dict[str, Any] = {}
     for item in fields:
-        if item.title in given and (not item.how.under or given.get(item.how.under)):
+        if item.title in given:
             with _noted(faults):
-                values[item.name] = _from_dialog(script, item, given[item.title])
+                value = _from_dialog(script, item, given[item.title])
+                if not item.how.under or given.get(item.how.under):
+                    values[item.name] = value
+                else:
+                    _refuse_unticked(script, item, value)
     with _noted(faults):
         naming = titles.get
         params = params_of(
@@ -80,6 +84,24 @@ def read_inputs(script: Script, given: Mapping[str, Any]) -> Asked:
         dry_run=bool(given.get(DRY_RUN)),
         again=bool(given.get(AGAIN)),
     )
+
+
+def _refuse_unticked(script: Script, shown: Shown, value: Any) -> None:
+    """Refuse what was filled in under a box that is not ticked.
+
+    OMERO.web lets people do that, and they would take it for what the run went by. Of a list that
+    the server made, it is not known which value was there before.
+    """
+    usual = shown.field.get_default(call_default_factory=True)
+    if shown.how.values:
+        usual = usual or shown.how.values[0]
+    if shown.name in script.choices or value in ("", None) or str(value) == str(usual):
+        return
+    msg = (
+        f"{shown.title} is filled in, but {shown.how.under} above it is not ticked. Tick "
+        f"{shown.how.under}, or put {shown.title} back as it was."
+    )
+    raise InputError(msg)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,11 @@ import pytest
 
 pytest.importorskip("omero.gateway", reason="the extra 'omero' is not installed")
 
+from omero.rtypes import unwrap
+
 from omero_hcs.errors import InputErrors, ParamsError
 from omero_hcs.scripting.catalog import SCRIPTS
+from omero_hcs.scripting.dialog import inputs_of
 from omero_hcs.scripting.inputs import read_inputs
 
 PLATE = {"Data_Type": "Plate", "IDs": [51]}
@@ -34,11 +37,20 @@ def test_planes_and_times_count_from_1_in_a_dialog():
     assert read_inputs(CROP, {**PLATE, **box, "Z": "max", "T": "all"}).params.z == "max"
 
 
-def test_what_is_under_a_box_counts_only_if_the_box_is_ticked():
+def test_what_is_under_a_box_counts_if_the_box_is_ticked_and_is_refused_if_not():
     given = {**PLATE, "Z": "3", "Channels": "DNA, GFP"}
-    assert read_inputs(CROP, given).params.channels is None
+    with pytest.raises(InputErrors, match="Tick Choose_Channels_And_Planes") as refused:
+        read_inputs(CROP, given)
+    assert all(name in str(refused.value) for name in ("Z is filled in", "Channels is filled in"))
     ticked = read_inputs(CROP, {**given, "Choose_Channels_And_Planes": True}).params
     assert (ticked.z, ticked.channels) == (2, ("DNA", "GFP"))
+
+
+@pytest.mark.parametrize("task", sorted(set(SCRIPTS) - {"apply_qc"}))  # that one needs a model
+def test_a_dialog_is_taken_as_it_was_opened(task):
+    opened = inputs_of(SCRIPTS[task], None)
+    given = {one._name: unwrap(one.prototype) for one in opened if one.useDefault}
+    assert read_inputs(SCRIPTS[task], {**given, **PLATE}).place == "plate/51"
 
 
 def test_a_script_has_parameters_that_its_dialog_does_not_offer():
