@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
+PACKAGES = ("omero_hcs", "omero_scripts")
 
 
 def main() -> int:
@@ -72,10 +73,10 @@ def check_contents(wheel: Path) -> None:
     """Make sure that the wheel has what is no Python file, and nothing but the package."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    tracked = said("git", "ls-files", "omero_hcs").splitlines()
+    tracked = said("git", "ls-files", *PACKAGES).splitlines()
     missing = sorted(set(tracked) - set(names))
     stray = sorted(
-        {name.partition("/")[0] for name in names if ".dist-info/" not in name} - {"omero_hcs"}
+        {name.partition("/")[0] for name in names if ".dist-info/" not in name} - {*PACKAGES}
     )
     if missing or stray:
         sys.exit(f"The wheel lacks {missing or 'nothing'} and has {stray or 'nothing'} too many.")

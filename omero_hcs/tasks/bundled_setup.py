@@ -132,7 +132,14 @@ def read_manifest(text: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
         version = manifest["schema_version"]
-        names = [PurePosixPath(name) for name in manifest["files"]]
+        notes = dict(manifest["files"])
+        whole = all(
+            isinstance(note["size"], int) and isinstance(note["sha256"], str)
+            for note in notes.values()
+        )
+        whole &= isinstance(manifest["unpacked_bytes"], int) and {
+            "python", "platform", "extras", "version",
+        } <= set(manifest)  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(_damaged(f"its {MANIFEST} cannot be read")) from error
     if version != SCHEMA_VERSION:
@@ -141,8 +148,9 @@ def read_manifest(text: bytes) -> dict[str, Any]:
             "the install.py inside the bundle."
         )
         raise BundleError(msg)
-    if any(name.is_absolute() or ".." in name.parts for name in names):
-        raise BundleError(_damaged("its manifest names files outside of it"))
+    names = [PurePosixPath(name) for name in notes]
+    if not whole or any(name.is_absolute() or ".." in name.parts for name in names):
+        raise BundleError(_damaged(f"its {MANIFEST} is not as it should be"))
     return dict(manifest)
 
 

@@ -156,6 +156,7 @@ def look_at(path: Path) -> Wheel:
             entries = archive.infolist()
             info = next(e for e in entries if e.filename.endswith(".dist-info/METADATA"))
             metadata = email.message_from_bytes(archive.read(info))
+            licence = _licence(metadata) or _title_of_licence(archive)
             weights = tuple(
                 (entry.filename, entry.file_size, _sha256_within(archive, entry))
                 for entry in entries
@@ -166,7 +167,7 @@ def look_at(path: Path) -> Wheel:
         raise InputError(msg) from error
     unpacked = sum(entry.file_size for entry in entries)
     name, version = str(metadata["Name"]), str(metadata["Version"])
-    return Wheel(name, version, _licence(metadata), path.stat().st_size, unpacked, weights)
+    return Wheel(name, version, licence, path.stat().st_size, unpacked, weights)
 
 
 def _checkout() -> Path | None:
@@ -262,7 +263,7 @@ def _sha256_within(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
 
 
 def _licence(metadata: email.message.Message) -> str:
-    """Licence of a package, as it states it: by an expression, a classifier or a word."""
+    """Licence of a package, as it states it: by an expression, a classifier or a word, or not."""
     stated = str(metadata.get("License-Expression") or "").strip()
     classes = [
         str(line).rpartition(" :: ")[2]
@@ -271,4 +272,15 @@ def _licence(metadata: email.message.Message) -> str:
     ]
     text = str(metadata.get("License") or "").strip()
     word = text.splitlines()[0][:80] if text and len(text.splitlines()) < 3 else ""
-    return stated or ", ".join(classes) or word or "see the licence files in the wheel"
+    return stated or ", ".join(classes) or ("" if word == "UNKNOWN" else word)
+
+
+def _title_of_licence(archive: zipfile.ZipFile) -> str:
+    """Say what the licence file of a wheel begins with, where its metadata are silent."""
+    for entry in archive.infolist():
+        path = PurePosixPath(entry.filename)
+        if ".dist-info" in entry.filename and path.name.upper().startswith(("LICEN", "COPYING")):
+            text = archive.read(entry)[:2000].decode(errors="replace")
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            return ", ".join(lines[:2])[:80]
+    return "not stated"

@@ -164,6 +164,21 @@ def test_a_changed_byte_or_a_short_archive_is_refused_and_nothing_is_installed(a
     assert not list(tmp_path.glob(".omero-hcs-*"))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"schema_version": 2, "files": {}, "unpacked_bytes": 1}', "format 2, and 1 is"),
+        ('{"schema_version": 1, "files": {"x": {}}}', "cannot be read"),
+        ('{"schema_version": 1, "files": {}, "unpacked_bytes": "1"}', "not as it should be"),
+    ],
+)
+def test_a_manifest_that_is_none_or_newer_is_told(text, told):
+    with pytest.raises(BundleError, match=told):
+        bundled_setup.read_manifest(text.encode())
+
+
 def test_a_bundle_for_another_python_is_told_with_the_mend(archive, monkeypatch, tmp_path):
     monkeypatch.setattr(bundled_setup, "this_machine", lambda: ("3.12", "Linux x86_64"))
     with pytest.raises(BundleError, match=r"Start it with python3\.\d+, or make a bundle"):
@@ -254,6 +269,24 @@ def test_weights_of_ones_own_are_taken_along_with_their_digest(tmp_path, monkeyp
     (weights,) = manifest_of(tmp_path / "b.tar")["weights"]
     assert weights["file"] == "weights/resnet18.safetensors"
     assert weights["sha256"] == hashlib.sha256(TENSORS).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("files", "metadata", "licence"),
+    [
+        ({}, "License-Expression: MIT", "MIT"),
+        ({}, "Classifier: License :: OSI Approved :: BSD License", "BSD License"),
+        ({}, "License: GPL-2.0", "GPL-2.0"),
+        ({"LICENSE": "\n Apache License\n Version 2.0\n"}, "License: UNKNOWN", "Apache License, V"),
+        ({}, "License: UNKNOWN", "not stated"),
+    ],
+)
+def test_a_licence_is_told_as_the_package_states_it(tmp_path, files, metadata, licence):
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr("x.dist-info/METADATA", f"Name: x\nVersion: 1\n{metadata}\n")
+        for name, text in files.items():
+            archive.writestr(f"x.dist-info/{name}", text)
+    assert look_at(tmp_path / "x.whl").licence.startswith(licence)
 
 
 def test_an_installed_package_becomes_a_wheel_again(tmp_path):
