@@ -30,7 +30,7 @@ def run(call: Call) -> Answer:
     from omero_hcs.tasks.estimate import without_gpu
 
     task = next(name for name, script in SCRIPTS.items() if script is call.script)
-    _check_installed(call.script.name, _NEEDS.get(task, _NEEDS_OF_OTHERS))
+    check_installed(call.script.name, _NEEDS.get(task, _NEEDS_OF_OTHERS))
     selected = look_up(call.client, call.asked.kind, call.asked.ids)
     check_one_group(selected)
     device = None if task in _NO_NETWORK else _device(call.settings.device)
@@ -48,7 +48,7 @@ def run(call: Call) -> Answer:
     return teller.tell(outcome)
 
 
-def _check_installed(script: str, modules: tuple[str, ...]) -> None:
+def check_installed(script: str, modules: tuple[str, ...]) -> None:
     """Say what this machine lacks before anything is read.
 
     Raises

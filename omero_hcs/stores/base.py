@@ -302,3 +302,7 @@ class Linked(Protocol):
         A well is named by its plate and its name: "51/B03".
         """
         ...
+
+    def file_link(self, run_id: str, name: str, *, target: ObjectRef) -> str:
+        """Address of a file that a run left with an object; empty where there is none."""
+        ...

@@ -143,13 +143,15 @@ class Outcome:
     """What a run came to: results for the store, a summary to show, files for the user's disk.
 
     `of_units` are results of units that could not be told before all were done. They are asked for
-    once, one after the other, and written before the others.
+    once, one after the other, and written before the others. `closing` are results that tell of
+    the others, such as the overview of a screen: asked for once those are written.
     """
 
     results: tuple[Results, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     places: tuple[str, ...] = ()
     of_units: Iterable[Results] = ()
+    closing: Iterable[Results] = ()
 
 
 class Task(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -41,7 +42,7 @@ from omero_hcs.tasks.base import (
 )
 from omero_hcs.tasks.ending import ended_in_order, result_line
 from omero_hcs.tasks.estimate import Guard
-from omero_hcs.tasks.keeping import is_still_there, refuse_unwritable, writes_to_store
+from omero_hcs.tasks.keeping import is_still_there, kept_with, refuse_unwritable, writes_to_store
 from omero_hcs.tasks.run_board import RunTeller, teller_of
 
 logger = logging.getLogger(__name__)
@@ -228,7 +229,7 @@ class _Run:
         resumed = earlier is not None and earlier.status != "done" and not again
         writes = writes_to_store(self.name, self.params)
         if writes:
-            refuse_unwritable(self.store, request.targets)
+            refuse_unwritable(self.store, kept_with(self.name, self.store, request.targets))
         run_id = earlier.spec.run_id if earlier and resumed else new_run_id()
         log = self.settings.state_dir / "logs" / f"{run_id}.jsonl"
         model = marks.model.name if marks.model else ""
@@ -332,7 +333,8 @@ class _Run:
         self.own_files.extend(place for place in outcome.places if Path(place).is_file())
         for item in outcome.of_units:
             self._write(item)
-        places = [place for item in outcome.results for place in self._write(item)]
+        every = itertools.chain(outcome.results, outcome.closing)
+        places = [place for item in every for place in self._write(item)]
         return replace(outcome, places=(*outcome.places, *places))
 
     def _write(self, results: Results) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from omero_hcs.tasks.base import (
 )
 from omero_hcs.tasks.driver import absolute, load_task, open_ledger, package_version, request_key
 from omero_hcs.tasks.estimate import WHOLE, Sampled, sampled
-from omero_hcs.tasks.keeping import is_still_there, write_faults, writes_to_store
+from omero_hcs.tasks.keeping import is_still_there, kept_with, write_faults, writes_to_store
 from omero_hcs.tasks.outcome import describe_survey
 from omero_hcs.tasks.would_write import would_write
 
@@ -100,7 +100,7 @@ def dry_run(
     with contextlib.closing(opener(absolute(where))) as store:
         request = Request(store.refs(), settings, progress)
         writes = writes_to_store(name, params)
-        faults = write_faults(store, request.targets) if writes else ()
+        faults = write_faults(store, kept_with(name, store, request.targets)) if writes else ()
         with _with_faults(faults):
             rehearsal = _Rehearsal(load_task(name), name, params, store, request)
             return rehearsal.tell(faults)

@@ -8,12 +8,27 @@ from pathlib import Path
 from omero_hcs.errors import NotAllowedError
 from omero_hcs.jobs.identity import file_sha256
 from omero_hcs.jobs.ledger import RunRecord
-from omero_hcs.model import ObjectRef
-from omero_hcs.stores.base import ModelHome, PlateStore
+from omero_hcs.model import ObjectRef, Screen
+from omero_hcs.stores.base import ModelHome, PlateStore, ScreenHome
 from omero_hcs.tasks.base import TaskParams
 
 _KEPT_WITH_PLATE = frozenset({"crop_cells", "apply_qc", "embed_cells"})
 """Tasks whose results the store keeps with the plate; a model is a file of its own."""
+
+
+_TOLD_OF_SCREENS = frozenset({"apply_qc"})
+"""Tasks that leave an overview with each screen that they are asked for."""
+
+
+def screens_of(store: PlateStore) -> tuple[Screen, ...]:
+    """Screens that a store is over; most stores know none."""
+    return store.screens() if isinstance(store, ScreenHome) else ()
+
+
+def kept_with(task: str, store: PlateStore, targets: Sequence[ObjectRef]) -> tuple[ObjectRef, ...]:
+    """All that the results of a task are kept with: its targets, and the screens they are in."""
+    screens = screens_of(store) if task in _TOLD_OF_SCREENS else ()
+    return (*targets, *(screen.ref for screen in screens))
 
 
 def writes_to_store(task: str, params: TaskParams) -> bool:

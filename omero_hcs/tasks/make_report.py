@@ -1,21 +1,24 @@
-"""Make the report of a quality run again from what it stored: `omero-hcs report`."""
+"""Make the reports of quality runs again from what they stored: `omero-hcs report`."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from omero_hcs.errors import RunNotFoundError, WriteError
-from omero_hcs.model import ObjectRef
-from omero_hcs.results import ResultFile, Table
+from omero_hcs.errors import RunNotFoundError
+from omero_hcs.model import ObjectRef, Screen
+from omero_hcs.results import ResultFile, Results, Table
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import Opener, open_store
-from omero_hcs.tasks.base import InDialog, Progress, no_progress
+from omero_hcs.tasks.base import InDialog, Progress, layout_of, no_progress
+from omero_hcs.tasks.keeping import refuse_unwritable, screens_of
+from omero_hcs.tasks.report_homes import KeptReports, ReportFolder
 
 RUN_FILE = "run.json"
 JUDGED = "apply_qc"
@@ -32,15 +35,36 @@ class Params(BaseModel):
 
 
 @dataclass(frozen=True)
-class MadeReport:
-    """Which run the report is about, and where its page and heat-map are.
+class PlateReport:
+    """The report of one plate or image set: which run it is about, and what that came to.
 
-    `kept` names files of the run that were changed since, and so were not made again.
+    `abnormal` is a share from 0 to 1, NaN where nothing was judged; `failed` counts fields.
+    """
+
+    target: ObjectRef
+    name: str
+    run_id: str
+    fields: int
+    failed: int
+    cells: int
+    abnormal: float
+
+
+@dataclass(frozen=True)
+class MadeReport:
+    """Which run the reports are about, and where their pages and pictures are.
+
+    `run_id` is the latest of several; `places` begins with those of overviews of screens. `kept`
+    names files of a run that were changed since, and so were not made again. `without` names
+    plates that have no quality run.
     """
 
     run_id: str
     places: tuple[str, ...]
     kept: tuple[str, ...] = ()
+    plates: tuple[PlateReport, ...] = ()
+    screens: tuple[Screen, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def make_report(
@@ -51,16 +75,20 @@ def make_report(
     progress: Progress = no_progress,
     opener: Opener = open_store,
 ) -> MadeReport:
-    """Make the report of a quality run again, from its stored tables and the plate's pixels.
+    """Make the reports of quality runs again, from their stored tables and the plates' pixels.
+
+    Each plate has one; a screen gets an overview of its plates. A report of somebody else's run
+    stands beside theirs, as a run of one's own that can be undone.
 
     Parameters
     ----------
     where : str or Path
-        The plate or image folder.
+        The plates or image folder.
     run_id : str, optional
-        The run; the latest quality run by default.
+        The run; the latest quality run of each plate by default.
     output : str or Path, optional
-        Folder for the page and the heat-map; by default they replace those of the run.
+        Folder for pages and pictures, one more for each plate if there are several; by default
+        they replace those of the run.
     progress : callable
         See `tasks.base.Progress`.
     opener : callable
@@ -70,49 +98,125 @@ def make_report(
     ------
     RunNotFoundError
         If there is no such run, or no quality run at all.
+    NotAllowedError
+        If they could not be kept; nothing was read then.
     WriteError
         If the files cannot be written.
     """
-    from omero_hcs.tasks.qc_results import qc_results
-
     with contextlib.closing(opener(where)) as store:
-        target, found = _find(store, run_id, str(where))
-        record = ResultFile(RUN_FILE, "application/json", store.fetch(found, RUN_FILE))
-        names = ["cells", "fields", *(["wells"] if target.kind == "plate" else [])]
-        tables = {name: Table.from_parquet(store.fetch(found, f"{name}.parquet")) for name in names}
-        results = qc_results(store, target, tables, record, progress)
-        if output is None:
-            written = store.write(results)
-            places = tuple(place for place in written.places if place.endswith((".html", ".png")))
-            return MadeReport(found, places, written.kept)
-        return MadeReport(found, _save(Path(output), results.files[1:]))
+        found = dict(_find(store, run_id))
+        if not found:
+            raise _not_found(store, run_id, str(where))
+        if output is not None:
+            home = ReportFolder(store, Path(output), several=len(found) > 1)
+            return _Reports(store, found, home, progress).make()
+        refuse_unwritable(store, [*found, *(screen.ref for screen in screens_of(store))])
+        return _Reports(store, found, KeptReports(store), progress).make()
 
 
-def _find(store: PlateStore, run_id: str | None, where: str) -> tuple[ObjectRef, str]:
-    judged: list[tuple[ObjectRef, dict[str, Any]]] = [
-        (target, manifest)
-        for target in store.refs()
-        for manifest in store.runs(target)
-        if manifest["task"] == JUDGED
-    ]
-    for target, manifest in reversed(judged):
-        if run_id in (None, manifest["run_id"]):
-            return target, str(manifest["run_id"])
-    known = ", ".join(str(manifest["run_id"]) for _, manifest in judged)
-    fault = f"no quality run {run_id!r}. It has: {known}" if known else "no quality run yet"
-    msg = f"{where} has {fault}. Make one with: omero-hcs apply-qc {where}"
-    raise RunNotFoundError(msg)
+def _find(store: PlateStore, run_id: str | None) -> Iterator[tuple[ObjectRef, dict[str, Any]]]:
+    """Yield the latest quality run of each target that came to its end."""
+    for target in store.refs():
+        runs = [run for run in store.runs(target) if run["task"] == JUDGED]
+        wanted = (run for run in reversed(runs) if run_id in (None, run["run_id"]))
+        run = next((run for run in wanted if _is_finished(store, run, target)), None)
+        if run is not None:
+            yield target, run
 
 
-def _save(folder: Path, files: Sequence[ResultFile]) -> tuple[str, ...]:
-    places = [folder / file.name for file in files]
+def _is_finished(store: PlateStore, run: dict[str, Any], target: ObjectRef) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for place, file in zip(places, files, strict=True):
-            place.write_bytes(file.content)
-    except OSError as error:
-        msg = (
-            f"The report could not be written to {folder}: {error.strerror}. Pass another --output."
+        store.fetch(str(run["run_id"]), RUN_FILE, target=target)
+    except RunNotFoundError:
+        return False
+    return True
+
+
+def _not_found(store: PlateStore, run_id: str | None, where: str) -> RunNotFoundError:
+    known = {
+        str(run["run_id"])
+        for target in store.refs()
+        for run in store.runs(target)
+        if run["task"] == JUDGED
+    }
+    there = ", ".join(sorted(known))
+    if not known:
+        fault = "no quality run yet"
+    elif run_id in (None, *known):
+        fault = f"only quality runs that did not come to their end ({there})"
+    else:
+        fault = f"no quality run {run_id!r}. It has: {there}"
+    return RunNotFoundError(f"{where} has {fault}. Make one with: omero-hcs apply-qc {where}")
+
+
+class _Reports:
+    """Makes the reports of some targets, then the overviews of their screens."""
+
+    def __init__(
+        self,
+        store: PlateStore,
+        found: dict[ObjectRef, dict[str, Any]],
+        home: KeptReports | ReportFolder,
+        progress: Progress,
+    ) -> None:
+        self._store, self._found, self._home, self._progress = store, found, home, progress
+
+    def make(self) -> MadeReport:
+        from omero_hcs.tasks.screen_overview import PlateResults, overview_files
+
+        plates: list[PlateReport] = []
+        told: dict[str, PlateResults] = {}
+        for target, run in self._found.items():
+            if next(layout_of(self._store, target).sites(), None) is None:
+                continue
+            results = self._results(target, run)
+            page = self._home.keep(results, run)
+            run_id = str(run["run_id"])
+            told[target.id] = PlateResults(run_id, results.tables, page)
+            plates.append(_described(self._store, results, run_id))
+        screens = screens_of(self._store)
+        for screen in screens:
+            self._progress("drawing the overview", len(plates), len(plates))
+            self._home.keep_overview(screen, overview_files(self._store, screen, told), self._found)
+        names = [
+            layout_of(self._store, target).name
+            for target in self._store.refs()
+            if target not in self._found
+        ]
+        newest = max(str(run["run_id"]) for run in self._found.values())
+        places = (*self._home.overviews, *self._home.places)
+        return MadeReport(
+            newest, places, tuple(self._home.kept), tuple(plates), screens, tuple(names)
         )
-        raise WriteError(msg) from error
-    return tuple(str(place) for place in places)
+
+    def _results(self, target: ObjectRef, run: dict[str, Any]) -> Results:
+        from omero_hcs.tasks.qc_results import qc_results
+
+        run_id = str(run["run_id"])
+
+        def fetch(name: str) -> bytes:
+            return self._store.fetch(run_id, name, target=target)
+
+        names = ["cells", "fields"]
+        tables = {name: Table.from_parquet(fetch(f"{name}.parquet")) for name in names}
+        if target.kind == "plate" and len(tables["fields"]):
+            tables["wells"] = Table.from_parquet(fetch("wells.parquet"))
+        record = ResultFile(RUN_FILE, "application/json", fetch(RUN_FILE))
+        return qc_results(self._store, target, tables, record, self._progress)
+
+
+def _described(store: PlateStore, results: Results, run_id: str) -> PlateReport:
+    fields = results.tables["fields"]
+    read = fields.where(fields["status"] == "done")
+    judged = read.where(read["finding"] == "") if len(read) else read
+    cells = int(judged["cells"].sum()) if len(judged) else 0
+    share = np.nan_to_num(judged["abnormal_fraction"]) * judged["cells"] if cells else np.zeros(0)
+    return PlateReport(
+        target=results.target,
+        name=layout_of(store, results.target).name,
+        run_id=run_id,
+        fields=len(fields),
+        failed=len(fields) - len(read),
+        cells=cells,
+        abnormal=float(share.sum() / cells) if cells else float("nan"),
+    )

@@ -27,6 +27,7 @@ from omero_hcs.tasks.outcome import (
 )
 from omero_hcs.tasks.qc_notes import qc_key_values, qc_tags
 from omero_hcs.tasks.qc_report import report_files
+from omero_hcs.tasks.screen_overview import PlateResults, run_overviews
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.suspects import most_suspicious
 from omero_hcs.tasks.verdicts import field_row, well_rows
@@ -97,7 +98,8 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
     results = tuple(
         _target_results(store, spec, target, joined, progress) for target in spec.targets
     )
-    return Outcome(results, summary)
+    found = {item.target.id: PlateResults(spec.run_id, item.tables) for item in results}
+    return Outcome(results, summary, closing=run_overviews(store, spec, found))
 
 
 def _left_out(store: PlateStore, targets: Sequence[ObjectRef]) -> str:
@@ -134,7 +136,7 @@ def _target_results(
         "cells": of_target(joined.cells, target),
         "fields": of_target(joined.fields, target),
     }
-    if isinstance(layout, Plate):
+    if isinstance(layout, Plate) and len(tables["fields"]):
         tables["wells"] = _wells(layout, tables["fields"], spec)
     card = load(spec.model).card.model_dump(mode="json")
     classes = list(spec.context["classes"])

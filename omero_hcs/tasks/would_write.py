@@ -8,6 +8,7 @@ from typing import Any
 from omero_hcs.model import Layout, Plate
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Plan, Request, TaskParams, layout_of
+from omero_hcs.tasks.keeping import kept_with, screens_of
 from omero_hcs.tasks.qc_notes import TAGGED
 
 
@@ -30,7 +31,11 @@ def would_write(
         The objects.
     """
     layouts = [layout_of(store, target) for target in request.targets]
-    return _BY_TASK[task](params.model_dump(mode="json"), plan, layouts)
+    told = _BY_TASK[task](params.model_dump(mode="json"), plan, layouts)
+    screens = kept_with(task, store, ())
+    names = [repr(item.name) for item in screens_of(store) if item.ref in screens]
+    overview = f"overview.html, overview.png on screen {_and(names)}" if names else ""
+    return {**told, "overview": overview}
 
 
 def _of_crops(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -
         "tags": _tags(params["tag"], tagged),
         "key-values": f"on {_and(noted)}" if noted else "",
         "tables": f"cells, fields{', wells' * bool(plates)} ({_each(layouts)})",
-        "files": f"report.html, {'heatmap.png, ' * bool(plates)}run.json",
+        "files": f"report.html, {'heatmap.png, ' * bool(plates)}gallery.png, run.json",
         "left out": "" if len(plates) == len(layouts) else _no_plates(layouts),
     }
 

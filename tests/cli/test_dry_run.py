@@ -26,7 +26,7 @@ def test_machines_see_the_same(omero_hcs, plate, model):
     said = omero_hcs("apply-qc", plate, "--model", model, "--dry-run", "--json")
     told = json.loads(said.out)
     assert told["objects"][0]["wells"] == 6
-    assert told["writes"]["files"] == "report.html, heatmap.png, run.json"
+    assert told["writes"]["files"] == "report.html, heatmap.png, gallery.png, run.json"
     assert told["seconds"] > 0
     assert told["faults"] == []
 

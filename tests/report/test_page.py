@@ -13,6 +13,7 @@ import pytest
 from omero_hcs.model import well_name
 from omero_hcs.report.data import FailedField, GalleryItem, ReportData, Thumbnail
 from omero_hcs.report.gallery import field_thumbnail
+from omero_hcs.report.measures import WellMeasure
 from omero_hcs.report.page import MAX_GALLERY, render_report
 from omero_hcs.results import Table
 
@@ -246,3 +247,31 @@ def test_a_whole_plate_stays_small(rows, columns, limit):
         )
     )
     assert len(html) < limit
+
+
+WEB = "https://omero.example.org/webclient/?show="
+
+
+def test_pages_of_the_web_are_led_to_where_they_are_known():
+    crop = np.full((96, 96, 3), 90, np.uint8)
+    known = _data(
+        href=f"{WEB}plate-1",
+        well_pages={"A01": f"{WEB}well-2"},
+        abnormal_gallery=(GalleryItem(crop, "A01 field 1, debris", 0.9, f"{WEB}image-3"),),
+        thumbnails=(dataclasses.replace(_thumbnail("A01 field 1"), href=f"{WEB}image-4"),),
+        failed=(FailedField("B02 field 1", "file truncated", f'{WEB}image-5"><script>'),),
+    )
+    links = [a for a in _Page(render_report(known)).named("a") if a["href"].startswith("http")]
+    ends = ["plate-1", "image-3", "well-2", "image-4", 'image-5"><script>', "well-2"]
+    assert [link["href"] for link in links] == [f"{WEB}{end}" for end in ends]
+    assert all(link["rel"] == "noopener noreferrer" for link in links)
+    none = _Page(render_report(_data())).named("a")
+    assert all(link["href"].startswith("#") for link in none)
+
+
+def test_other_measures_are_drawn_by_the_page_itself():
+    values = {(0, 0): 12.0, (0, 1): None}
+    page = _Page(render_report(_data(measures=(WellMeasure("Cells", "", values),))))
+    assert "measures" in page.sections
+    assert "A01: 12" in page.text
+    assert "A02: no value" in page.text

@@ -95,6 +95,11 @@ class OmeroStore:
         """Page of an object in OMERO.web, whose address is a setting; see `Linked.link`."""
         return page_of(self._web, self._layouts, kind, object_id)
 
+    def file_link(self, run_id: str, name: str, *, target: ObjectRef) -> str:
+        """Page of OMERO.web that gives a run's file; see `Linked.file_link`."""
+        number = self._runs.annotation(run_id, name, target) if self._web else None
+        return self.link("file", str(number)) if number else ""
+
     def plate(self, plate_id: str) -> Plate:
         """Layout of one plate; see `PlateStore.plate`."""
         return self._layouts.plate(plate_id)

@@ -99,6 +99,15 @@ class RunWriter:
             names += files
         raise no_file_error(run_id, name, names)
 
+    def annotation(self, run_id: str, name: str, target: ObjectRef) -> int | None:
+        """Id of the annotation that holds a file of a run's finishing step; None without one."""
+        for place, header in self._journals_of(target):
+            if header is not None and (header.run_id, header.target) == (run_id, target):
+                made = self._files(place).get(name)
+                if made is not None:
+                    return made.id
+        return None
+
     def undo(self, run_id: str) -> WriteReport:
         """Remove what a run made; see `PlateStore.undo`."""
         found = [*self._find(run_id), *self._overviews(run_id)]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+
+from omero_hcs.report.measures import well_measures
+from omero_hcs.report.small_plate import small_plates
+from omero_hcs.results import Table
+
+WELLS = Table({
+    "well": np.array(["A01", "A02", "B01"]),
+    "cells": np.array([100, 50, 0]),
+    "n_normal": np.array([90, 50, 0]),
+    "n_debris": np.array([10, 0, 0]),
+    "n_blurred": np.array([0, 0, 0]),
+})  # fmt: skip
+FIELDS = Table({
+    "well": np.array(["A01", "A01", "A02"]),
+    "focus_DNA": np.array([0.1, 0.3, np.nan]),
+})  # fmt: skip
+CLASSES = {"normal": 140, "debris": 10, "blurred": 0}
+
+
+def measures():
+    return {item.title: item for item in well_measures(WELLS, FIELDS, CLASSES)}
+
+
+def test_cells_focus_and_the_classes_that_are_there_are_shown():
+    found = measures()
+    assert list(found) == ["Cells", "Focus, DNA", "debris"]
+    assert found["Cells"].values == {(0, 0): 100, (0, 1): 50, (1, 0): 0}
+
+
+def test_focus_is_the_mean_of_a_wells_fields_and_nothing_where_none_was_read():
+    assert measures()["Focus, DNA"].values == {(0, 0): 0.2, (0, 1): None, (1, 0): None}
+
+
+def test_a_share_of_no_cells_is_no_value():
+    assert measures()["debris"].values == {(0, 0): 10, (0, 1): 0, (1, 0): None}
+
+
+def test_tables_of_other_tasks_and_empty_ones_show_what_they_have():
+    only = Table({"well": np.array(["A01"])})
+    assert well_measures(only, FIELDS.where(np.zeros(3, bool)), CLASSES) == []
+    assert well_measures(Table({}), FIELDS, CLASSES) == []
+
+
+def test_each_well_is_drawn_where_it_is_and_says_its_number():
+    cells, _, debris = small_plates(2, 3, well_measures(WELLS, FIELDS, CLASSES))
+    assert [(int(spot.x), int(spot.y)) for spot in cells.spots] == [(0, 0), (1, 0), (0, 1)]
+    assert [spot.text for spot in debris.spots] == ["A01: 10.0 %", "A02: 0.0 %", "B01: no value"]
+    assert (cells.low, cells.high) == ("0", "100")
+    assert cells.spots[0].color != cells.spots[1].color
