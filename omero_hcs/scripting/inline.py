@@ -34,7 +34,8 @@ def run(call: Call) -> Answer:
     selected = look_up(call.client, call.asked.kind, call.asked.ids)
     check_one_group(selected)
     device = None if task in _NO_NETWORK else _device(call.settings.device)
-    teller = Teller(call, selected, device=_named(device) if device else "")
+    limit = None if device and device.type != "cpu" else call.settings.cpu_limit_minutes
+    teller = Teller(call, selected, _named(device) if device else "", limit)
     given: dict[str, Any] = {
         "settings": call.settings,
         "progress": call.progress,
@@ -42,8 +43,8 @@ def run(call: Call) -> Answer:
     }
     if call.asked.dry_run:
         return teller.tell_dry_run(dry_run(task, call.uri, call.asked.params, **given))
-    if device is None or device.type == "cpu":
-        given["guard"] = without_gpu(call.settings.cpu_limit_minutes, call.progress)
+    if limit is not None:
+        given["guard"] = without_gpu(limit, call.progress)
     outcome = run_task(task, call.uri, call.asked.params, again=call.asked.again, **given)
     return teller.tell(outcome)
 

@@ -61,7 +61,10 @@ def outputs_of_places(places: Sequence[str]) -> dict[str, Found | Link]:
 
 
 def link_to_image(store: PlateStore, suspect: Mapping[str, str]) -> dict[str, Found | Link]:
-    """Make a button and a link of the most suspicious image; nothing where there is none.
+    """Make a link of the most suspicious image; nothing where there is none.
+
+    A link alone: the image itself would be two buttons more, and OMERO.web gives their room to the
+    script's name.
 
     Parameters
     ----------
@@ -77,7 +80,4 @@ def link_to_image(store: PlateStore, suspect: Mapping[str, str]) -> dict[str, Fo
     # The query alone stays on OMERO.web's own page, wherever that is.
     href = quote(page, safe=":/?=&-._~%") or f"?show=image-{number}"
     title = f"Show the most suspicious image: {suspect['where']}, {suspect['abnormal']} abnormal"
-    return {
-        "Most_Suspicious_Image": Found("Image", int(number)),
-        "Show_In_Tree": Link(href, title),
-    }
+    return {"Most_Suspicious_Image": Link(href, title)}

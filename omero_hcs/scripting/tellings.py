@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +41,14 @@ class Teller:
         What was selected.
     device : str
         Where it was worked on: "the CPU (2 cores)"; "" where that does not matter.
+    limit_minutes : float, optional
+        How long a run may take there, by its estimate.
     """
 
     call: Call
     selected: tuple[Selected, ...]
     device: str = ""
+    limit_minutes: float | None = None
 
     def tell(self, outcome: RunOutcome) -> Answer:
         """Say what a run came to."""
@@ -75,8 +79,13 @@ class Teller:
         if told.failed:
             first = f"{_place(told.failed[0][0])}: {told.failed[0][1]}"
             parts.append(f"Of {told.sampled} fields tried, {len(told.failed)} failed: {first}.")
+        limit = (self.limit_minutes or math.inf) * 60
+        is_long = told.seconds is not None and told.seconds > limit
+        if is_long:
+            parts.append(f"It would not start: {duration(limit)} are allowed without a GPU.")
         text = self._words(" ".join(part for part in parts if part))
-        return Answer(_with_notes(text, [self._words(one) for one in told.warnings]))
+        notes = [self._words(one) for one in told.warnings]
+        return Answer(_with_notes(text, notes), failed=is_long)
 
     def _found(self, outcome: RunOutcome) -> str:
         summary = outcome.summary
@@ -105,7 +114,11 @@ class Teller:
 
     def _how(self, outcome: RunOutcome, layouts: Sequence[Layout]) -> str:
         summary, params = outcome.summary, self.call.asked.params
-        word = {"new": "", "resumed": " (went on where it was stopped)", "answered": ""}
+        head = {
+            "new": f"Run {outcome.run_id}: ",
+            "resumed": f"Run {outcome.run_id} (went on where it was stopped): ",
+            "answered": "It was made with ",
+        }
         parts = []
         if outcome.task != "train_qc" and summary.get("model"):
             parts.append(f"model {summary['model']!r}")
@@ -116,8 +129,7 @@ class Teller:
         if summary.get("nuclei"):
             parts.append(_WHY.sub(r"nuclei from \1", str(summary["nuclei"])))
         parts += planes_told(params, layouts)
-        head = "Run" if outcome.how != "answered" else "It was run"
-        return f"{head} {outcome.run_id}{word[outcome.how]}: {'; '.join(parts)}."
+        return f"{head[outcome.how]}{'; '.join(parts)}."
 
     def _would(self, told: DryRun) -> str:
         reads = told.reads

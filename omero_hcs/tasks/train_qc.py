@@ -164,6 +164,7 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
     summary = {"model": name, **part.metrics, "warnings": list(warnings)}
     if kept:
         summary["in OMERO"] = ", ".join(f"omero:{model.id}" for model in kept)
+        summary["warnings"] = [*_of_that_name(store, kept), *warnings]
     return Outcome(summary=summary, places=(str(path),))
 
 
@@ -205,6 +206,20 @@ def _upload(store: PlateStore, spec: RunSpec, path: Path) -> tuple[KeptModel, ..
         for model in [store.keep_model(target, name, content, card=card)]
     }
     return tuple(kept.values())
+
+
+def _of_that_name(store: PlateStore, kept: Sequence[KeptModel]) -> tuple[str, ...]:
+    """Tell of other models of the same name: nobody's is replaced."""
+    home: object = store
+    ids = {model.id for model in kept}
+    there = home.models() if isinstance(home, ModelHome) else ()
+    others = [model for model in there if model.name == kept[0].name and model.id not in ids]
+    if not others:
+        return ()
+    newest = f"omero:{others[0].id} of {others[0].created[:10]} by {others[0].owner}"
+    count = f"{len(others)} other models are" if len(others) > 1 else "Another model is"
+    text = f"{count} called {kept[0].name!r} too ({newest}): all stay, the newest is listed first."
+    return (text,)
 
 
 def _examples(store: PlateStore, spec: RunSpec, params: Params) -> Examples:
