@@ -164,6 +164,8 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "table": ("table", "tables"),
     "omero-table": ("OMERO.table", "OMERO.tables"),
     "file": ("file", "files"),
+    "crop": ("crop image", "crop images"),
+    "dataset": ("dataset", "datasets"),
     "label": ("label image", "label images"),
 }
 

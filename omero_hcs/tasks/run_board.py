@@ -264,7 +264,7 @@ def teller_of(
     posts : bool
         Whether it writes to the store; others leave nothing there.
     """
-    note = RunNote(run_id, task, "running", started=0.0, alive=0.0, model=model)
+    note = RunNote(run_id, task, "running", 0.0, 0.0, stage="starting", model=model)
     board = store if posts and isinstance(store, RunBoard) else None
     state_dir, progress = request.settings.state_dir, request.progress
     return RunTeller(note, request.targets, board, state_dir=state_dir, progress=progress)

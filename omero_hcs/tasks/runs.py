@@ -112,9 +112,11 @@ def pick(runs: Sequence[KnownRun], run_id: str | None, *, where: str) -> KnownRu
     for run in runs:
         if run_id in (None, "", run.run_id):
             return run
-    names = ", ".join(run.run_id for run in runs[:5]) or "none"
-    missing = f"no run {run_id!r}" if run_id else "no run yet"
-    msg = f"There is {missing} over {where}. Runs there, the latest first: {names}."
+    names = ", ".join(run.run_id for run in runs[:5])
+    known = f"Runs there, the latest first: {names}." if names else "There are none yet."
+    msg = f"There is no run {run_id!r} over {where}. {known}"
+    if not run_id:
+        msg = f"There are no runs over {where} yet."
     raise RunNotFoundError(msg)
 
 

@@ -69,7 +69,7 @@ def test_the_newest_is_first(told):
     assert pick(runs, RUN, where="plate 1").run_id == RUN
     with pytest.raises(RunNotFoundError, match=f"'none' over plate 1.*{LATER}, {RUN}"):
         pick(runs, "none", where="plate 1")
-    with pytest.raises(RunNotFoundError, match="no run yet over plate 1"):
+    with pytest.raises(RunNotFoundError, match="no runs over plate 1 yet"):
         pick((), None, where="plate 1")
 
 
