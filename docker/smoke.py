@@ -36,7 +36,7 @@ from omero_hcs.tasks.truth import draw_labels
 
 LABELS_EACH = 12
 SEED = 20
-TEACHING = {"Model_Name": "smoke", "Labels": "roi", "Head": "knn"}
+TEACHING = {"Model_Name": "smoke", "Labels": "roi"}
 RUN_ID = re.compile(r"\b\d{8}T?\d{6}Z?-[0-9a-f]{8}\b")
 # What a check writes, counted by owner: he is new, so it is his only.
 WRITTEN = {
