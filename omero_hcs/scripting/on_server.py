@@ -75,8 +75,9 @@ def placed_scripts(session: Session, *, official: bool) -> tuple[Placed, ...]:
         if state is None:
             continue
         number = file.id.val if file else None
-        group = file.details.group.id.val if file else None
-        placed.append(Placed(path, state, number, group, text, wanted.get(path, "")))
+        group = file.details.group if file else None
+        inside = group.id.val if group else None
+        placed.append(Placed(path, state, number, inside, text, wanted.get(path, "")))
     return tuple(placed)
 
 

@@ -26,9 +26,11 @@ TIMES = 8
 
 _INSTALL = "omero-hcs scripts install {} --official"
 _UPGRADE = "pip install 'omero-hcs[omero]=={}' on that machine"
+_SERVER_NODE = "master"
 _SWITCH_OFF = (
-    "omero config set omero.server.nodedescriptors 'master:Blitz-0,Indexer-0,DropBox,MonitorServer,"
-    "FileServer,Storm,PixelData-0,Tables-0,TestDropBox', and restart the server"
+    "omero config set omero.server.nodedescriptors 'master:Blitz-0,Tables-0,Indexer-0,PixelData-0,"
+    "DropBox,MonitorServer,FileServer,Storm NODE:Processor-0', where NODE is the machine that has "
+    "omero-hcs, and restart the server"
 )
 
 
@@ -75,13 +77,16 @@ def _of_configuration(session: Session) -> Finding:
     if not who.isAdmin:
         text = f"only an administrator may read {key}, which says whether the server starts one"
         return Finding(name, "unseen", text)
-    value = session.read(lambda conn: conn.c.sf.getConfigService().getConfigValue(key))
-    if value and "Processor" not in value:
-        return Finding(name, "ok", f"switched off in {key}: other machines run the scripts")
+    value = session.read(lambda conn: conn.c.sf.getConfigService().getConfigValue(key)) or ""
+    nodes = [entry.partition(":") for entry in value.split()]
+    with_one = [node for node, _, services in nodes if "Processor" in services]
+    if value and _SERVER_NODE not in with_one:
+        where = f"node {', '.join(with_one)}" if with_one else "no node"
+        return Finding(name, "ok", f"switched off: by {key}, {where} runs scripts")
     why = f"named in {key}" if value else f"{key} is not set, so the server starts one"
     text = (
         f"{why}. It answers too, so the server's own Python (3.11 or later) needs base + omero of "
-        f"omero-hcs; or switch it off: {_SWITCH_OFF}"
+        f"omero-hcs; or name the services without it: {_SWITCH_OFF}"
     )
     return Finding(name, "ok", text)
 

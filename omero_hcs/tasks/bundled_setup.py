@@ -106,8 +106,8 @@ def unpack(
             manifest = read_manifest(_opened(tar, members[first]).read())
             check_machine(manifest)
             listed = manifest["files"]
-            _check_room(venv, sum(note["size"] for note in listed.values()))
-            _check_room(venv, manifest["unpacked_bytes"])
+            size = sum(note["size"] for note in listed.values())
+            _check_room(venv, size + manifest["unpacked_bytes"])
             root = scratch / PurePosixPath(first).parent.name
             root.mkdir()
             (root / MANIFEST).write_bytes(_opened(tar, members.pop(first)).read())

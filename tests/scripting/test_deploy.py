@@ -232,8 +232,10 @@ class TestDoctor:
         config = root.client.getSession().getConfigService()
         key = "omero.server.nodedescriptors"
         assert "the server starts one" in self.found(root)["own processor"].text
-        config.setConfigValue(key, "master:Blitz-0,Tables-0")
-        assert "switched off" in self.found(root)["own processor"].text
+        config.setConfigValue(key, "master:Blitz-0,Tables-0 gpu:Processor-0")
+        assert "node gpu runs scripts" in self.found(root)["own processor"].text
+        config.setConfigValue(key, "master:Blitz-0,Processor-0")
+        assert "named in" in self.found(root)["own processor"].text
         config.setConfigValue(key, "")
 
 

@@ -325,3 +325,11 @@ def test_base_and_omero_install_offline_and_read_every_script(tmp_path, capsys):
     assert subprocess.run(python, capture_output=True, text=True).stdout == "None\n"
     done = subprocess.run([venv / "bin" / "omero-hcs", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
+    # An installation makes of itself the wheel that it was installed from.
+    code = "import sys, pathlib; from omero_hcs.tasks.wheelhouse import repacked as again; "
+    python = [venv / "bin" / "python", "-c", f"{code}print(again('omero-hcs', pathlib.Path()))"]
+    made = subprocess.run(python, capture_output=True, text=True, cwd=tmp_path).stdout.strip()
+    with tarfile.open(out) as tar, zipfile.ZipFile(tmp_path / made) as here:
+        (name,) = (name for name in tar.getnames() if "wheels/omero_hcs-" in name)
+        with zipfile.ZipFile(io.BytesIO(tar.extractfile(name).read())) as there:
+            assert sorted(here.namelist()) == sorted(there.namelist())
