@@ -20,6 +20,7 @@ PLATE_COLOR = "#EEF0F2"
 """Of the plate around the wells."""
 
 _PERCENT_TOPS = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
+_SHADES = 48  # as many as an eye tells apart; it keeps the page small
 _STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
@@ -49,8 +50,12 @@ def color_of(value: float, ends: tuple[float, float], palette: Palette = "abnorm
     """Colour of a value as a page writes it: "#fee79b"."""
     low, high = ends
     share = (value - low) / (high - low) if high > low else 0.0
-    # A few dozen shades are as many as an eye tells apart, and make the page smaller.
-    return to_hex(colormap(palette)(round(min(max(share, 0.0), 1.0) * 48) / 48))
+    return _shades(palette)[round(min(max(share, 0.0), 1.0) * _SHADES)]
+
+
+@lru_cache(maxsize=4)
+def _shades(palette: Palette) -> tuple[str, ...]:
+    return tuple(to_hex(colormap(palette)(step / _SHADES)) for step in range(_SHADES + 1))
 
 
 def gradient(palette: Palette = "abnormal") -> str:

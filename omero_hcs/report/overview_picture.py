@@ -36,11 +36,12 @@ def overview_picture(data: OverviewData) -> bytes:
     height = _TOP + down * (tall + _TEXT + _GAP) + _MARGIN
     picture = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(picture)
-    _draw_head(draw, data)
+    ends = data.ends
+    _draw_head(draw, data, ends)
     for number, plate in enumerate(plates):
         left = _MARGIN + number % across * (side + _GAP)
         top = _TOP + number // across * (tall + _TEXT + _GAP)
-        _draw_plate(draw, plate, (left, top, side), data.ends)
+        _draw_plate(draw, plate, (left, top, side), ends)
     stream = io.BytesIO()
     picture.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
@@ -51,19 +52,19 @@ def _across(count: int) -> int:
     return next(across for across, most in ((3, 3), (4, 12), (6, 36), (8, 10**9)) if count <= most)
 
 
-def _draw_head(draw: ImageDraw.ImageDraw, data: OverviewData) -> None:
+def _draw_head(draw: ImageDraw.ImageDraw, data: OverviewData, ends: tuple[float, float]) -> None:
     title, small = font_of(30, bold=True), font_of(18)
     room = WIDTH - 2 * _MARGIN
     name = f"{data.screen}: abnormal cells in each well"
     draw.text((_MARGIN, 22), fitted(drawable(name), title, room), fill=_INK, font=title)
     told = " ".join(overview_headline(data))
     draw.text((_MARGIN, 66), fitted(told, small, room), fill=_SOFT, font=small)
-    low, high = data.ends
+    low, high = ends
     top = 104
     draw.text((_MARGIN, top - 3), f"{show_number(low)} %", fill=_SOFT, font=small)
     left = _MARGIN + 52
     for x in range(_RAMP):
-        color = color_of(low + (high - low) * x / (_RAMP - 1), data.ends)
+        color = color_of(low + (high - low) * x / (_RAMP - 1), ends)
         draw.line((left + x, top, left + x, top + 16), fill=color)
     draw.text((left + _RAMP + 10, top - 3), f"{show_number(high)} %", fill=_SOFT, font=small)
     x = left + _RAMP + 110
