@@ -24,8 +24,7 @@ MANIFEST = "manifest.json"
 UNITS = "units"
 TABLE_SUFFIX = ".parquet"
 NO_DATASETS = (
-    "Images on disk have no datasets that crops could be put into. Keep the crops as zarr, zip or "
-    "table instead."
+    "Images on disk have no datasets that crops could be put into. Pass --crops zarr, zip or table."
 )
 FILE_KINDS = ("table", "roi", "tag", "key-values", "file")
 """Kinds of entries that are files beside the manifest; all others are the store's own."""

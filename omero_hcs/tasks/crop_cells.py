@@ -173,7 +173,7 @@ def _kind(store: PlateStore, params: Params) -> str:
     if params.crops == "table" and on_server:
         msg = (
             "In OMERO no tables of pixels are kept: one a field would bury the plate's other "
-            "attachments. Keep the crops as dataset, zarr or zip instead."
+            "attachments. Pass --crops dataset, zarr or zip."
         )
         raise InputError(msg)
     return params.crops
@@ -283,15 +283,25 @@ def _limit(store: PlateStore, spec: RunSpec, params: Params) -> int:
 
 
 def _told(kind: str, kept: int, found: int, limit: int) -> tuple[dict[str, Any], list[str]]:
-    form = {"dataset": "images of a dataset", "zarr": "one OME-Zarr", "zip": "a zip of TIFF files"}
+    """Say what becomes of the crops, for a summary, and in sentences."""
+    forms = {
+        "dataset": (
+            "images of a dataset",
+            "are images of a new dataset, each with its source",
+        ),
+        "zarr": ("one OME-Zarr", "are one OME-Zarr in a zip, with a table of their cells"),
+        "zip": ("a zip of TIFF files", "are TIFF files in a zip, with a table of their cells"),
+    }
+    if not kept:
+        return {"crops": "none"}, []
     of_all = f"{kept} of {found}" if kept < found else str(kept)
-    if kept == found:
-        return {"crops": f"{of_all}, {form[kind]}"}, []
+    form, sentence = forms[kind]
+    told = {"crops": f"{of_all}, {form}", "told": f"{of_all} crops {sentence}."}
     warning = (
-        f"{kept} of {found} crops are kept: a random sample, spread evenly over the fields. Ask "
-        f"for more than {limit} (limit) to keep more."
+        f"Only {limit} crops are kept, of {found}: a random sample, spread evenly over the fields. "
+        "Pass a larger --limit to keep more."
     )
-    return {"crops": f"{of_all}, {form[kind]}"}, [warning]
+    return told, [warning] * (kept < found)
 
 
 def _further_crops(spec: RunSpec, crops: KeptCrops, progress: Progress) -> Iterator[Results]:

@@ -85,12 +85,11 @@ def refuse_too_large(look: CropLook, count: int, *, on_server: bool) -> None:
     if count <= most:
         return
     channels, side = len(look.channels), look.side
-    other = "as a dataset" if on_server else "as tables"
+    other = "dataset" if on_server else "table"
     msg = (
         f"{count} crops of {channels} channel(s), {side} x {side} px of {look.dtype.name}, are "
-        f"{count * look.nbytes / 1e6:.0f} MB, and one file holds {LARGEST_FILE / 1e6:.0f} MB. Keep "
-        f"at most {most} crops (limit), smaller ones (crop size), fewer channels, or keep them "
-        f"{other}."
+        f"{count * look.nbytes / 1e6:.0f} MB, and one file holds {LARGEST_FILE / 1e6:.0f} MB. Pass "
+        f"--limit {most}, a smaller --crop-size, fewer --channels, or --crops {other}."
     )
     raise InputError(msg)
 

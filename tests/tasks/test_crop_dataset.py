@@ -62,7 +62,7 @@ def test_every_cell_is_an_image_of_a_dataset(crop, uri, crops, settings):
     assert any(place.endswith(f"/dataset/{dataset.getId()}") for place in outcome.places)
     assert dataset.getName() == f"Crops of small {outcome.run_id}"
     assert len(images) == outcome.summary["cells"] == FIELDS * NUCLEI
-    assert "A03 f1 cell 2" in [image.getName() for image in images]
+    assert "A03 f1 cell 002" in [image.getName() for image in images]
     assert Counter(note.well for note in notes) == dict.fromkeys(
         [f"A0{number}" for number in range(1, 7)], NUCLEI
     )
@@ -78,7 +78,7 @@ def test_of_more_than_the_limit_a_sample_of_every_field_is_kept(crop, uri, crops
     assert sum(found.values()) == limit
     assert max(found.values()) - min(found.get(f"A0{n}", 0) for n in range(1, 7)) == 1
     (told,) = [text for text in outcome.summary["warnings"] if "sample" in text]
-    assert told.startswith(f"{limit} of {FIELDS * NUCLEI} crops are kept")
+    assert told.startswith(f"Only {limit} crops are kept, of {FIELDS * NUCLEI}")
 
 
 def test_a_server_that_goes_away_leaves_no_crop_twice(crop, uri, omero_server, crops):

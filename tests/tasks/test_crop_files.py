@@ -86,7 +86,7 @@ class TestZarr:
             wells = [row["well"] for row in rows_of(archive)]
         assert sorted(map(wells.count, sorted(set(wells)))) == [1, 1, 2, 2]
         (told,) = [text for text in outcome.summary["warnings"] if "sample" in text]
-        assert told.startswith(f"6 of {FIELDS * NUCLEI} crops are kept")
+        assert told.startswith(f"Only 6 crops are kept, of {FIELDS * NUCLEI}")
 
     def test_where_some_fields_have_few_cells_the_others_give_more(self, memory, settings):
         made, rng = memory(3), np.random.default_rng(0)
@@ -123,9 +123,9 @@ class TestSize:
         monkeypatch.setattr(crop_files, "LARGEST_FILE", 5 * SIDE * SIDE * 2)
         given = Params(crop_size=f"{SIDE}px", crops="zarr", limit=6)
         monkeypatch.setattr(crop_cells, "work", lambda *_: pytest.fail("cut"))
-        with pytest.raises(InputError, match=r"6 crops .* Keep at most 5 crops") as caught:
+        with pytest.raises(InputError, match=r"6 crops .* --limit 5,") as caught:
             run_task("crop_cells", plate, given, settings=settings)
-        assert "as tables" in str(caught.value)
+        assert "--crops table" in str(caught.value)
 
     def test_more_than_was_expected_are_a_smaller_sample(self, crop, monkeypatch):
         """The sample of fields that was looked at may have had fewer cells than the others."""

@@ -168,12 +168,15 @@ def _plate(target: ObjectRef) -> int | None:
 
 
 def _name(site: Site, note: CropNote) -> str:
-    """Name a crop: "B03 f1 cell 12", with its plane and time where there are several."""
+    """Name a crop: "B03 f1 cell 012", with its plane and time where there are several.
+
+    OMERO.web sorts names as texts.
+    """
     where = f"{site.well.name} f{site.field + 1}" if site.well else site.image.name
     plane = f" z{note.z + 1}" if site.image.size_z > 1 else ""
     time = f" t{note.t + 1}" if site.image.size_t > 1 else ""
     number = (note.cell or "").rpartition("/c")[2]
-    return f"{where}{plane}{time} cell {int(number) + 1}"
+    return f"{where}{plane}{time} cell {int(number) + 1:03d}"
 
 
 def _dataset(context: WriteContext, name: str) -> tuple[int, list[Made]]:

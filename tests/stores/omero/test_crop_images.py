@@ -90,7 +90,11 @@ class TestImages:
         report = home.store.write(results)
         assert report.counts == {"crop": 3, "dataset": 1}
         made = images()
-        assert list(made) == ["A01 f1 z2 t1 cell 1", "A01 f1 z2 t1 cell 2", "A01 f1 z2 t1 cell 3"]
+        assert list(made) == [
+            "A01 f1 z2 t1 cell 001",
+            "A01 f1 z2 t1 cell 002",
+            "A01 f1 z2 t1 cell 003",
+        ]
         source = home.first_image()
         for image, pixels in zip(made.values(), results.crops.pixels, strict=True):
             assert [channel.getLabel() for channel in image.getChannels()] == ["GFP", "DNA"]
@@ -113,14 +117,14 @@ class TestImages:
 
     def test_each_leads_back_to_its_cell(self, home, crops, images, omero_open, omero_user):
         home.store.write(crops(2))
-        (note,) = images()["A01 f1 z2 t1 cell 2"].listAnnotations(ns=CROP_NAMESPACE)
+        (note,) = images()["A01 f1 z2 t1 cell 002"].listAnnotations(ns=CROP_NAMESPACE)
         plate, source = int(home.ref.id), int(home.first_image().id)
         told = CropNote(
             source, 1.12, 2.0, 1, 0, plate, "A01", 0, RUN, f"{plate}/A01/f0/z1/t0/c00001"
         )
         assert CropNote.from_pairs(note.getValue()) == told
         assert dict(note.getValue())["Field"] == "1"
-        (dataset,) = images()["A01 f1 z2 t1 cell 2"].listParents()
+        (dataset,) = images()["A01 f1 z2 t1 cell 002"].listParents()
         store = omero_open(omero_user, f"dataset/{dataset.getId()}")
         assert store.refs() == (home.ref,)
 
@@ -149,7 +153,7 @@ class TestAgain:
         home.store.write(crops(4))
         assert kept < {image.getId() for image in images().values()}
         home.store.write(crops(1))
-        assert list(images()) == ["A01 f1 z2 t1 cell 1"]
+        assert list(images()) == ["A01 f1 z2 t1 cell 001"]
 
     def test_the_finishing_step_says_where_they_are(self, home, crops, rows):
         home.store.write(crops(2))
@@ -219,7 +223,7 @@ class TestUndo:
         self, home, crops, images, used, how
     ):
         home.store.write(crops(3))
-        mine = images()["A01 f1 z2 t1 cell 2"]
+        mine = images()["A01 f1 z2 t1 cell 002"]
         used[how](mine)
         report = home.store.undo(RUN)
         assert report.counts["crop"] == 2
