@@ -58,7 +58,7 @@ def _client(script: Script) -> Any:
     from omero_hcs.tasks.driver import package_version
 
     return scripts.client(
-        f"{script.name}.py",
+        script.name,
         script.about,
         *_inputs(script),
         version=package_version(),
@@ -77,10 +77,12 @@ def _inputs(script: Script) -> list[Any]:
     from omero_hcs.scripting.dialog import inputs_of
     from omero_hcs.stores.omero.connect import close_client
 
-    client = omero.client() if script.choices else None
-    if client is None or client.getProperty("omero.scripts.parse") != "true":
+    if not script.choices:
         return inputs_of(script, None)
+    client = omero.client()
     try:
+        if client.getProperty("omero.scripts.parse") != "true":
+            return inputs_of(script, None)
         client.createSession().detachOnDestroy()
         return inputs_of(script, client)
     except Exception as error:  # noqa: BLE001  (a dialog without a list is better than none)
