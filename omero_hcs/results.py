@@ -38,6 +38,9 @@ REACH_COLUMNS = ("reach_y", "reach_x")
 """How far, in pixels, the region of a label goes from its centre; NaN for a point or an image."""
 
 
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 1 << 20, 1 << 26
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Named columns of one length; a column may be 2-D (an embedding a row).
@@ -121,7 +124,11 @@ class Table:
         """Write as parquet; a 2-D column becomes a fixed-size list column."""
         arrow = lazy.load("pyarrow", extra="disk")
         arrays = {name: _to_arrow(arrow, column) for name, column in self.columns.items()}
-        lazy.load("pyarrow.parquet:write_table", extra="disk")(arrow.table(arrays), str(path))
+        row_bytes = sum(column.nbytes for column in self.columns.values()) / max(1, len(self))
+        # A group of rows is in memory while it is written: of wide rows it has fewer.
+        rows = max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / max(1, row_bytes))))
+        write = lazy.load("pyarrow.parquet:write_table", extra="disk")
+        write(arrow.table(arrays), str(path), row_group_size=rows)
 
     @classmethod
     def from_parquet(cls, source: Path | str | bytes) -> Table:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
+from pyarrow import parquet
 
 from omero_hcs.errors import InputError, LabelError
 from omero_hcs.results import CELL_COLUMNS, LABEL_COLUMNS, Table, labels_from_csv
@@ -53,6 +54,14 @@ class TestTable:
         table.to_parquet(path)
         assert_same(Table.from_parquet(path), table)
         assert_same(Table.from_parquet(path.read_bytes()), table)
+
+    def test_wide_rows_are_written_a_few_at_a_time(self, tmp_path, monkeypatch):
+        """All of a group is in memory while it is written."""
+        monkeypatch.setattr("omero_hcs.results._BYTES_AT_ONCE", 4000)
+        table = Table({"cell": np.arange(95), "features": np.ones((95, 100), np.float32)})
+        table.to_parquet(tmp_path / "table.parquet")
+        assert parquet.ParquetFile(tmp_path / "table.parquet").num_row_groups == 11
+        assert_same(Table.from_parquet(tmp_path / "table.parquet"), table)
 
     @given(tables(), st.integers(0, 5))
     @settings(deadline=None, max_examples=40)
