@@ -128,6 +128,12 @@ class TestImages:
         store = omero_open(omero_user, f"dataset/{dataset.getId()}")
         assert store.refs() == (home.ref,)
 
+    def test_a_choice_of_planes_leads_back_to_the_plane_that_was_taken(self, home, crops, images):
+        home.store.write(crops(1, z="middle"))
+        (image,) = images().values()
+        (note,) = image.listAnnotations(ns=CROP_NAMESPACE)
+        assert CropNote.from_pairs(note.getValue()).z == home.first_image().size_z // 2
+
     def test_a_field_without_cells_makes_no_dataset(self, home, crops, images):
         before = home.snapshot()
         assert home.store.write(crops(0)).counts == {}
