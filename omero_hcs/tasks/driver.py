@@ -331,10 +331,8 @@ class _Run:
         parts = Parts(Path(spec.work_dir), [record.unit for record in records], reasons)
         outcome = self.task.finish(self.store, spec, parts, told.step)
         self.own_files.extend(place for place in outcome.places if Path(place).is_file())
-        for item in outcome.of_units:
-            self._write(item)
-        every = itertools.chain(outcome.results, outcome.closing)
-        places = [place for item in every for place in self._write(item)]
+        every = itertools.chain(outcome.of_units, outcome.results, outcome.closing)
+        places = dict.fromkeys(place for item in every for place in self._write(item))
         return replace(outcome, places=(*outcome.places, *places))
 
     def _write(self, results: Results) -> tuple[str, ...]:
