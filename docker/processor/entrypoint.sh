@@ -25,6 +25,8 @@ cat >"$OMERODIR/etc/templates/ice.config" <<END
 omero.host=@omero.master.host@
 omero.port=@omero.ports.prefix@@omero.ports.ssl@
 END
+# Templates of some releases look for the registry on this machine.
+sed -i 's/-h 127\.0\.0\.1/-h @omero.master.host@/' "$OMERODIR/etc/templates/internal.cfg"
 own_address=$(getent ahostsv4 "$HOSTNAME" | head --lines=1 | cut --delimiter=' ' --fields=1)
 cat >"$OMERODIR/etc/$node.cfg" <<END
 IceGrid.Node.Name=$node
@@ -34,8 +36,7 @@ IceGrid.Node.Output=var/log
 Ice.StdOut=var/log/$node.out
 Ice.StdErr=var/log/$node.err
 END
-omero config set omero.master.host "$master"
-omero config set omero.ports.registry "$port"
+printf 'omero.master.host=%s\nomero.ports.registry=%s\n' "$master" "$port" | omero config load -
 
 for ((second = 0; second < patience; second++)); do
   if (exec 3<>"/dev/tcp/$master/$port") 2>/dev/null; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import re
@@ -9,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
+import yaml
 
 from omero_hcs.settings import Settings
 from tests.docker.conftest import DOCKER, ROOT, VARIABLE, rendered
@@ -19,6 +22,11 @@ SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
 OURS = {"processor", "processor-gpu", "tools", "worker"}
 CONFIG = "CONFIG_"
 PINNED = re.compile(r":\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$")
+
+
+@pytest.fixture
+def page():
+    return (ROOT / "docs" / "how-to" / "docker.md").read_text(encoding="utf-8")
 
 
 def check_schema(tmp_path, document):
@@ -172,12 +180,13 @@ def test_omero_makes_of_the_descriptors_a_grid_whose_only_processor_is_ours(serv
     )
 
 
-def test_properties_have_the_names_that_omero_knows(services):
-    def property_name(variable):
-        """As OMERO's images read their environment: "_" is a dot, "__" an underscore."""
-        dotted = re.sub(r"([^_])_([^_])", r"\1.\2", variable.removeprefix(CONFIG))
-        return dotted.replace("__", "_")
+def property_name(variable):
+    """Name a property as OMERO's images do: in a variable "_" is a dot, "__" an underscore."""
+    dotted = re.sub(r"([^_])_([^_])", r"\1.\2", variable.removeprefix(CONFIG))
+    return dotted.replace("__", "_")
 
+
+def test_properties_have_the_names_that_omero_knows(services):
     variables = [name for name in services["server"]["environment"] if name.startswith(CONFIG)]
     assert {property_name(name) for name in variables} == {
         "omero.db.host",
@@ -197,3 +206,24 @@ def test_the_processors_settings_are_valid(services):
         mounts = [volume.split(":")[1] for volume in services["processor"]["volumes"]]
         assert str(settings.state_dir.parent) in mounts
         assert str(settings.models_dir.parent) in mounts
+
+
+def test_the_page_names_the_images_that_run(page, services):
+    table = re.findall(r"^\| `(\w+)` \| `([\w./-]+:[\w.-]+)` \|", page, re.MULTILINE)
+    assert dict(table) == {name: services[name]["image"] for name in ("database", "server", "web")}
+    assert set(services) <= set(re.findall(r"`([\w-]+)`", page))
+
+
+def test_what_the_page_sets_for_tls_is_what_omero_web_knows(page, compose, tmp_path):
+    spec = importlib.util.find_spec("omeroweb")
+    if spec is None:
+        pytest.skip("the extra 'web' is not installed")
+    known = (Path(spec.origin).parent / "settings.py").read_text(encoding="utf-8")
+    override = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    (name,) = override["services"]
+    for variable, value in override["services"][name]["environment"].items():
+        assert f'"{property_name(variable)}"' in known, variable
+        assert isinstance(value, str)
+    both = compose["services"][name] | override["services"][name]
+    checked = check_schema(tmp_path, compose | {"services": compose["services"] | {name: both}})
+    assert checked.returncode == 0, checked.stdout
