@@ -19,6 +19,7 @@ _BUTTONS = {
     "profiles.csv.gz": "Well_Profiles",
 }
 _TITLES = {"Plate", "Screen", "Dataset", "Image"}
+_OF_ALL = ("Overview", "Screen")
 _MOST = 12
 """Buttons of an answer; of a screen with more plates, those of the first."""
 
@@ -51,7 +52,8 @@ def outputs_of_places(places: Sequence[str]) -> dict[str, Found | Link]:
             owner = str(number)
             item = Found(kind.capitalize(), number)  # type: ignore[arg-type]
             found.append((item.kind, owner, item))
-    found = list(dict.fromkeys(found))
+    # What is about all plates comes first: of many plates, not all have buttons.
+    found = sorted(dict.fromkeys(found), key=lambda item: item[0] not in _OF_ALL)
     names = [title for title, _, _ in found]
     made = {
         title if names.count(title) == 1 else f"{title}_{owner or item.id}": item

@@ -14,6 +14,7 @@ import omero_hcs
 from omero_hcs.sandbox.importer import import_plate
 from omero_hcs.sandbox.sources import SimulatedSource
 from omero_hcs.scripting.answers import LONGEST
+from omero_hcs.scripting.places import outputs_of_places
 from omero_hcs.scripting.reports import told
 from omero_hcs.settings import Settings
 from omero_hcs.simulate.design import SimulationSettings
@@ -110,3 +111,16 @@ def test_a_message_about_many_plates_stays_short():
     assert "1,234 cells, 12.5 % abnormal, 1 of 9 fields failed" in text
     assert "and 47 more" in text
     assert "and 6 more" in text
+
+
+def test_the_overview_of_many_plates_has_its_button():
+    plates = [
+        place
+        for number in range(30)
+        for place in (f"omero://a/plate/{number}", f"omero://a/annotation/9{number} report.html")
+    ]
+    overview = ["omero://a/screen/3", "omero://a/annotation/77 overview.html"]
+    found = outputs_of_places([*plates, *overview])
+    assert found["Overview"].id == 77
+    assert found["Screen"].id == 3
+    assert "Report_0" in found
