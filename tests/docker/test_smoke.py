@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the extra 'ml' is not installed")
 from omero_hcs.sandbox import launch
 from tests.docker.conftest import DOCKER
 
-HUNG_SECONDS = 500
+HUNG_SECONDS = 580
 
 
 def smoke(server, file, *more):
