@@ -19,31 +19,10 @@ from omero_hcs.results import LABEL_COLUMNS, REACH_COLUMNS, Table
 from omero_hcs.stores.base import LabelKind, LabelSource, PlateStore
 from omero_hcs.tasks.base import MORE, CellParams, InDialog
 from omero_hcs.tasks.conflicts import Rule
+from omero_hcs.tasks.label_words import IN_DIALOG, WORDS
 
 MIN_LABELS = 5
 """Labels that each class must have: as many as there are neighbours to ask, or folds to test in."""
-
-WORDS: Mapping[str, LabelKind] = {
-    "roi": "roi",
-    "rois": "roi",
-    "tag": "tag",
-    "tags": "tag",
-    "rating": "rating",
-    "ratings": "rating",
-    "comment": "comment",
-    "comments": "comment",
-    "key-value": "key-value",
-    "key-values": "key-value",
-    "dataset": "dataset",
-    "datasets": "dataset",
-    "file": "file",
-}
-"""What --labels takes beside a file: the annotations in OMERO that are labels."""
-
-IN_DIALOG = (
-    "roi", "tags", "roi,tags", "ratings", "comments", "key-values", "datasets",
-)  # fmt: skip
-"""Kinds of labels that a dialog offers: what users annotate in OMERO.web, never a file."""
 
 _SHOWN, _LETTERS = 10, 40
 """How many texts a message lists, and how much of each."""
