@@ -67,7 +67,9 @@ VERBS: dict[str, Verb] = {
     "undo": Verb(
         "omero_hcs.cli.undo:command", "Remove what a run wrote, and nothing else.", "disk"
     ),
-    "runs": Verb("omero_hcs.cli.runs:command", "List the runs of this installation."),
+    "runs": Verb(
+        "omero_hcs.cli.runs:command", "List runs, tell how far one is, cancel or undo one."
+    ),
     "models": Verb("omero_hcs.cli.models:command", "List models, or show what one is.", "ml"),
     "config": Verb("omero_hcs.cli.config:command", "Show the settings and where they come from."),
     "doctor": Verb("omero_hcs.cli.doctor:command", "Say what is installed, and what is missing."),

@@ -104,7 +104,7 @@ def test_the_extras_that_verbs_name_exist():
         (DataError("p.tif is truncated."), 2, "Error: p.tif is truncated.\n"),
         (FormatVersionError("m is of format 9."), 2, "Error: m is of format 9.\n"),
         (WriteError("no room."), 1, "Error: no room.\n"),
-        (CancelledError("stopped."), 1, "Error: stopped.\n"),
+        (CancelledError("Run X was cancelled."), 130, "cancelled. The same command goes on"),
         (KeyboardInterrupt(), 130, "the same command goes on from here"),
         (click.Abort(), 130, "Stopped."),
         (ValueError("password=abc"), 1, "This should not have happened. The trace is in"),
