@@ -84,6 +84,8 @@ def _focus(wells: Table, fields: Table) -> list[WellMeasure]:
 
 
 def _classes(wells: Table, classes: Mapping[str, int]) -> list[WellMeasure]:
+    if len(classes) < 3:  # that of the one abnormal class is the plate's own heat-map
+        return []
     counted = [name for name in list(classes)[1:] if classes[name] and f"n_{name}" in wells]
     counted.sort(key=lambda name: -classes[name])
     every = sum(wells[f"n_{name}"] for name in classes if f"n_{name}" in wells)

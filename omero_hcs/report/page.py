@@ -17,7 +17,7 @@ from omero_hcs.report.data import GalleryItem, ReportData
 from omero_hcs.report.gallery import jpeg_bytes
 from omero_hcs.report.headline import headline, totals
 from omero_hcs.report.overlay import field_views
-from omero_hcs.report.plate_view import plate_view
+from omero_hcs.report.plate_view import abnormal_heatmap, plate_view
 from omero_hcs.report.small_plate import small_plates
 from omero_hcs.results import Table
 
@@ -46,7 +46,7 @@ class _ClassCount:
     percent: float
 
 
-def render_report(data: ReportData) -> bytes:
+def render_report(data: ReportData, *, heatmap: bytes | None = None) -> bytes:
     """Write the page of one run.
 
     Every text is escaped, and the page's own policy lets the browser load nothing from elsewhere
@@ -57,6 +57,8 @@ def render_report(data: ReportData) -> bytes:
     ----------
     data : ReportData
         What to show.
+    heatmap : bytes, optional
+        What `abnormal_heatmap` made of it, where that is there already.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def render_report(data: ReportData) -> bytes:
         data=data,
         headline=headline(data),
         has_cells=totals(data).cells > 0 or bool(data.abnormal_gallery or data.normal_gallery),
-        plate=plate_view(data),
+        plate=plate_view(data, heatmap or abnormal_heatmap(data)),
         measures=small_plates(data.rows, data.columns, data.measures) if data.rows else [],
         classes=_class_counts(data),
         abnormal=_gallery(data.abnormal_gallery),

@@ -57,9 +57,8 @@ def abnormal_heatmap(data: ReportData) -> bytes | None:
     )
 
 
-def plate_view(data: ReportData) -> PlateView | None:
-    """Lay out the heat-map and its wells' texts; None where there is no heat-map."""
-    png = abnormal_heatmap(data)
+def plate_view(data: ReportData, png: bytes | None) -> PlateView | None:
+    """Lay out a heat-map of `abnormal_heatmap` and its wells' texts; None where there is none."""
     if png is None or data.wells is None:
         return None
     layout = heatmap_layout(data.rows, data.columns)

@@ -20,6 +20,7 @@ from omero_hcs.report.measures import Position, WellMeasure
 
 _GAP = 0.1
 _ROW_LABELS, _COLUMN_LABELS = 8, 12
+_LETTER = 0.035  # height of a letter in widths of the plate: some 12 pixels of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class SmallPlate:
     spots: tuple[Spot, ...]
     row_labels: tuple[Label, ...]
     column_labels: tuple[Label, ...]
+    letter: float
+    margin: float
     low: str
     high: str
     gradient: str
@@ -92,6 +95,7 @@ def _drawn(rows: int, columns: int, measure: WellMeasure) -> SmallPlate:
         )
         for (row, column), value in sorted(measure.values.items())
     ]
+    letter = round((columns + 1) * _LETTER, 2)
     return SmallPlate(
         title=f"{measure.title} (%)" if measure.unit == "%" else measure.title,
         about=measure.about,
@@ -100,13 +104,15 @@ def _drawn(rows: int, columns: int, measure: WellMeasure) -> SmallPlate:
         side=1 - _GAP,
         spots=tuple(spots),
         row_labels=tuple(
-            Label(-0.25, row + 0.72, row_name(row))
+            Label(round(-0.8 * letter, 2), round(row + 0.5 + letter / 3, 2), row_name(row))
             for row in range(0, rows, math.ceil(rows / _ROW_LABELS))
         ),
         column_labels=tuple(
-            Label(column + 0.5, -0.3, str(column + 1))
+            Label(column + 0.5, round(-0.8 * letter, 2), str(column + 1))
             for column in range(0, columns, math.ceil(columns / _COLUMN_LABELS))
         ),
+        letter=letter,
+        margin=round(2 * letter, 2),
         low=show_number(ends[0]),
         high=show_number(ends[1]),
         gradient=gradient(measure.palette),

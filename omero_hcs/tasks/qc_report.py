@@ -66,8 +66,8 @@ def report_files(
         return ()
     data = pictures.report(tables, progress)
     about = f"Quality check: report of {data.plate_name}, one page"
-    files = [ResultFile(REPORT, "text/html", render_report(data), about)]
     heatmap = abnormal_heatmap(data)
+    files = [ResultFile(REPORT, "text/html", render_report(data, heatmap=heatmap), about)]
     if heatmap:
         about = "Quality check: share of abnormal cells in each well"
         files.append(ResultFile(HEATMAP, "image/png", heatmap, about))

@@ -38,6 +38,12 @@ def test_a_share_of_no_cells_is_no_value():
     assert measures()["debris"].values == {(0, 0): 10, (0, 1): 0, (1, 0): None}
 
 
+def test_a_class_that_is_all_there_is_of_abnormal_ones_is_not_shown_twice():
+    two = {"normal": 140, "debris": 10}
+    titles = [item.title for item in well_measures(WELLS, FIELDS, two)]
+    assert titles == ["Cells", "Focus, DNA"]
+
+
 def test_tables_of_other_tasks_and_empty_ones_show_what_they_have():
     only = Table({"well": np.array(["A01"])})
     assert well_measures(only, FIELDS.where(np.zeros(3, bool)), CLASSES) == []
