@@ -62,8 +62,8 @@ class Params(CellParams):
     limit: Annotated[int, InDialog(name="Most_Crops")] = Field(
         default=2000,
         ge=1,
-        description="Most crops that are kept, but in tables: of more cells a random sample is"
-        " drawn, spread evenly over the fields.",
+        description="Most crops that are kept: of more cells a random sample is drawn, spread"
+        " evenly over the fields. Tables keep all.",
     )
     save_masks: bool = Field(
         default=False, description="Keep the segmented nuclei as label images of the plate."

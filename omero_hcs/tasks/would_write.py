@@ -40,7 +40,7 @@ def would_write(
 
 def _of_crops(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:
     each = f"{len(plan.units)}, one a field"
-    most = f"at most {params['limit']}, {_expected(plan)}"
+    most = _expected(plan, params["limit"])
     sets = " or ".join(dict.fromkeys(repr(f"Crops of {layout.name} ...") for layout in layouts[:3]))
     crops = {
         "dataset": f"{most}: images in {_count(len(layouts), 'new dataset')}, {sets}",
@@ -57,10 +57,13 @@ def _of_crops(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> d
     }
 
 
-def _expected(plan: Plan) -> str:
-    """Say how many cells there are, as far as the sample that was looked at tells."""
+def _expected(plan: Plan, limit: int) -> str:
+    """Say how many crops there will be, as far as the sample that was looked at tells."""
     each = plan.context["survey"]["nuclei_per_field"]
-    return f"of about {each * len(plan.units):.0f}" if each else "of all that are found"
+    if not each:
+        return f"at most {limit}"
+    cells = round(each * len(plan.units))
+    return f"{limit} of about {cells}" if cells > limit else f"about {cells} (at most {limit})"
 
 
 def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -> dict[str, Any]:

@@ -155,5 +155,5 @@ class TestRefused:
 def test_a_dry_run_tells_of_the_dataset(crop, uri):
     told = crop(uri, run=dry_run)
     assert told.writes["crops"] == (
-        f"at most 2000, of about {FIELDS * NUCLEI}: images in 1 new dataset, 'Crops of small ...'"
+        f"about {FIELDS * NUCLEI} (at most 2000): images in 1 new dataset, 'Crops of small ...'"
     )

@@ -165,4 +165,4 @@ class TestElsewhere:
     def test_a_dry_run_tells_of_the_file(self, plate, settings):
         given = Params(crop_size=f"{SIDE}px", crops="zarr", limit=5)
         told = dry_run("crop_cells", plate, given, settings=settings)
-        assert told.writes["crops"].startswith("at most 5, of about 12: crops.ome.zarr.zip")
+        assert told.writes["crops"].startswith("5 of about 12: crops.ome.zarr.zip")
