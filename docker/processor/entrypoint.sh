@@ -3,6 +3,7 @@
 #
 # OMERO_MASTER_HOST  name of the server's machine in the containers' network
 # OMERO_NODE_NAME    this node's name in the server's omero.server.nodedescriptors
+# OMERO_NODE_ADDRESS this machine's address as the server sees it; found by the machine's name by default
 # OMERO_NODE_WAIT    seconds to wait for the server's registry
 # OMERO_REGISTRY     its port
 set -euo pipefail
@@ -27,7 +28,7 @@ omero.port=@omero.ports.prefix@@omero.ports.ssl@
 END
 # Templates of some releases look for the registry on this machine.
 sed -i 's/-h 127\.0\.0\.1/-h @omero.master.host@/' "$OMERODIR/etc/templates/internal.cfg"
-own_address=$(getent ahostsv4 "$HOSTNAME" | head --lines=1 | cut --delimiter=' ' --fields=1)
+own_address=${OMERO_NODE_ADDRESS:-$(getent ahostsv4 "$HOSTNAME" | head --lines=1 | cut --delimiter=' ' --fields=1)}
 cat >"$OMERODIR/etc/$node.cfg" <<END
 IceGrid.Node.Name=$node
 IceGrid.Node.Endpoints=tcp -h $own_address
