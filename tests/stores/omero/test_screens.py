@@ -8,6 +8,8 @@ from omero.model import PermissionsI, PlateI, ScreenI, ScreenPlateLinkI
 from omero_hcs.errors import InputErrors, NotAllowedError, RunNotFoundError
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import ResultFile, Results, Tag
+from omero_hcs.stores.omero import unlisted
+from omero_hcs.stores.omero.record import unit_label
 from tests.stores.omero.objects import Maker, named
 
 RUN = "20250101T120000-0000aaaa"
@@ -132,3 +134,14 @@ class TestPages:
     @pytest.mark.parametrize("web", [None, "", "javascript:alert(1)//", "a.org"])
     def test_without_an_address_of_the_web_there_is_none(self, link, web):
         assert link(web, "image", "5") == ""
+
+
+def test_what_a_file_is_for_people_stands_before_whose_it_is(judged, screen, omero_user, rows):
+    about = ResultFile("overview.html", "text/html", b"<p>2</p>", "Overview of % screen_1")
+    judged.write(results("screen", screen[0], files=(about,)))
+    hql = "select a.description from ScreenAnnotationLink l join l.child a where a.ns = :ns"
+    ((told,),) = rows(f"{hql} and l.parent.id = :id", ns="omero-hcs/file", id=screen[0])
+    assert told == f"Overview of % screen_1 (run={RUN} unit=)"
+    session = judged._session
+    found = [unlisted._files(session, unit_label(RUN, u), session.user_id) for u in (None, "A01")]
+    assert [len(one) for one in found] == [3, 0]  # those of the plates, too
