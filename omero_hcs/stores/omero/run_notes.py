@@ -30,7 +30,7 @@ from omero_hcs.stores.omero.record import RUN_NAMESPACE
 from omero_hcs.stores.omero.session import Session, batches, context_of
 
 _RUN, _STATUS, _STARTED, _STOP = "Run", "Status", "Started", "Stop asked by"
-_DONE, _FAILED, _LEFT = "Fields done", "Fields failed", "Left"
+_DONE, _FAILED, _LEFT = "Fields done", "Fields failed", "Time left"
 _TIME = "%Y-%m-%d %H:%M:%S UTC"
 _UNITS: Mapping[str, float] = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _TRIES = 3

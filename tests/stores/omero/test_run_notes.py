@@ -84,7 +84,7 @@ def test_it_is_told_in_words_that_a_person_reads(home, annotations):
         "Status": "running: judging fields",
         "Fields done": "12 of 96",
         "Fields failed": "1",
-        "Left": "about 5 min",
+        "Time left": "about 5 min",
         "Started": "2023-11-14 22:13:20 UTC",
         "Last sign of life": "2023-11-14 22:14:20 UTC",
         "Run by": owner.name,
@@ -104,7 +104,7 @@ def test_there_is_one_a_run_and_the_last_word_replaces_the_others(home, annotati
     assert (notes[RUN].status, notes[RUN].done, notes[LATER].done) == ("done", 96, 12)
     pairs = next(pairs for _, pairs, _ in annotations(owner, ref) if pairs["Run"] == RUN)
     assert pairs["To undo it"].endswith(f"omero-hcs undo {RUN}")
-    assert not {"Left", "To cancel it", "Last sign of life"} & set(pairs)
+    assert not {"Time left", "To cancel it", "Last sign of life"} & set(pairs)
 
 
 def test_a_mark_stays_until_the_run_ends_or_is_started_anew(home):
@@ -236,7 +236,7 @@ def test_a_plate_that_the_store_is_not_about_tells_nothing(home):
 
 def test_what_somebody_garbled_counts_as_not_known():
     note = note_of({"Run": RUN, "Status": "on fire", "Fields done": "many", "Started": "early",
-                    "Left": "about ages"})  # fmt: skip
+                    "Time left": "about ages"})  # fmt: skip
     assert note == RunNote(RUN, "", "failed", 0.0, 0.0)
 
 
