@@ -287,7 +287,7 @@ class _Run:
         }
         self.ledger.end(spec.run_id, status, summary=record)
         failed = len(self._failed(spec.run_id))
-        told.end("partial" if failed else "done", result_line(outcome), failed=failed)
+        told.end("partial" if failed else "done", told.note.result, failed=failed)
         return outcome, status
 
     def _work(self, spec: RunSpec, told: RunTeller) -> None:
@@ -330,6 +330,7 @@ class _Run:
         reasons = {record.unit.id: record.reason or "" for record in records}
         parts = Parts(Path(spec.work_dir), [record.unit for record in records], reasons)
         outcome = self.task.finish(self.store, spec, parts, told.step)
+        told.come_to(result_line(outcome))
         self.own_files.extend(place for place in outcome.places if Path(place).is_file())
         every = itertools.chain(outcome.of_units, outcome.results, outcome.closing)
         places = dict.fromkeys(place for item in every for place in self._write(item))
