@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 FEATURES = "features"
 """Column of a cell's features."""
 
-_PROFILES = "; profiles.csv.gz has their medians over each well"
 _ENCODER = "tf_efficientnet_lite0"
 
 
@@ -183,8 +182,7 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
         **count_up(joined.cells, joined.fields),
         "encoder": f"{encoder['name']} ({weights}), {encoder_line(joined.fields)}",
         "features": f"{encoder['features']} numbers a cell",
-        "told": f"A table has {encoder['features']} numbers a cell, by encoder {encoder['name']}"
-        f"{_PROFILES if spec.params['profiles'] else ''}.",
+        "told": _told(spec),
         "warnings": [*_of_random(encoder), *survey["warnings"], *joined.warnings],
     }
     formats = sorted(set(joined.fields["precision"].tolist()) - {""})
@@ -198,6 +196,17 @@ def finish(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progress) -
         embedding_results(store, spec, target, joined, parts, record) for target in spec.targets
     )
     return Outcome(results, summary)
+
+
+def _told(spec: RunSpec) -> str:
+    """Say in a sentence what is kept; scripts do."""
+    encoder = spec.context["encoder"]
+    model = f" as model {spec.model.name!r} has it" if spec.model else ""
+    has_wells = any(target.kind == "plate" for target in spec.targets)
+    kept = spec.params["profiles"] and has_wells
+    profiles = "; profiles.csv.gz has their medians over each well" if kept else ""
+    text = f"A table has {encoder['features']:,} numbers a cell, by encoder {encoder['name']}"
+    return f"{text}{model}{profiles}."
 
 
 def _embedder(params: Params, card: ModelCard | None, *, channels: int) -> Embedder:

@@ -101,6 +101,7 @@ def test_a_model_that_is_named_would_judge_these_features_as_it_judges_the_plate
         np.testing.assert_allclose(chances[:, number], cells[f"p_{name}"], atol=1e-4)
     assert record(run)["survey"]["scale"]["side_px"] == 28
     assert record(run)["model"]["name"] == "m"
+    assert "mobilenetv3_small_050 as model 'm' has it" in run.summary["told"]
 
 
 def test_where_features_come_from_is_written_down_and_random_ones_are_told(embedded):
