@@ -122,11 +122,13 @@ def _not_there(client: Any, kind: str, missing: Sequence[int]) -> str:
     others = [
         item for other in KINDS if other != kind for item in _find(client, other, missing[:_SHOWN])
     ]
-    told = f"There is no {kind.lower()} {numbers}{more} that you may see."
+    noun = f"There is no {kind.lower()}" if len(missing) == 1 else f"There are no {kind.lower()}s"
+    told = f"{noun} {numbers}{more} that you may see."
     if not others:
         return f"{told} It may be deleted, or in a group that you are not a member of."
     there = ", ".join(map(str, others))
-    return f"{told} What has that id is {there}: set Data_Type to that, or choose another id."
+    what = "that id is" if len(missing) == 1 else "such an id is"
+    return f"{told} What has {what} {there}: set Data_Type to that, or choose another id."
 
 
 _EVERY_GROUP = {"omero.group": "-1"}
