@@ -38,7 +38,7 @@ def command() -> None:
     """
 
 
-@command.command("list", hidden=True)
+@command.command("list")
 @click.argument("store", required=False)
 @click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
