@@ -20,7 +20,7 @@ from omero_hcs.stores.base import KeptModel
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks import train_qc as task
 from omero_hcs.tasks.base import Request
-from omero_hcs.tasks.driver import open_ledger
+from omero_hcs.tasks.driver import open_ledger, run_task
 from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.verbs import train_qc
 
@@ -160,8 +160,7 @@ class Home(MemoryStore):
 
 
 def test_a_model_is_attached_to_what_it_was_trained_on(train, monkeypatch):
-    monkeypatch.setattr("omero_hcs.tasks.driver.open_store", Home)
-    monkeypatch.setattr("omero_hcs.worker.open_store", Home)
+    monkeypatch.setitem(run_task.__kwdefaults__, "opener", Home)
     outcome, _ = train(*drawn(), upload=True)
     assert Home.kept == {"small/m.safetensors": Path(outcome.places[0]).read_bytes()}
     assert outcome.summary["in OMERO"] == "omero:12"
