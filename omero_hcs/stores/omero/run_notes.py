@@ -30,7 +30,7 @@ from omero_hcs.stores.omero.record import RUN_NAMESPACE
 from omero_hcs.stores.omero.session import Session, batches, context_of
 
 _RUN, _STATUS, _STARTED, _STOP = "Run", "Status", "Started", "Stop asked by"
-_DONE, _FAILED, _LEFT = "Fields done", "Fields failed", "Time left"
+_DONE, _FAILED, _LEFT = "Done", "Failed", "Time left"
 _TIME = "%Y-%m-%d %H:%M:%S UTC"
 _UNITS: Mapping[str, float] = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _TRIES = 3
@@ -213,7 +213,7 @@ def pairs_of(note: RunNote) -> list[tuple[str, str]]:
         ("Task", note.task),
         (_STATUS, f"{note.status}: {note.stage}" if goes_on and note.stage else note.status),
         (_DONE, f"{note.done} of {note.total}" if note.total else ""),
-        (_FAILED, str(note.failed) if note.total else ""),
+        (_FAILED, str(note.failed or "")),
         (_LEFT, f"about {_duration(note.left)}" if goes_on and note.left is not None else ""),
         (_STARTED, _written(note.started)),
         ("Last sign of life" if goes_on else "Ended", _written(note.alive)),

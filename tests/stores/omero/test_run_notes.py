@@ -82,8 +82,8 @@ def test_it_is_told_in_words_that_a_person_reads(home, annotations):
         "Run": RUN,
         "Task": "apply_qc",
         "Status": "running: judging fields",
-        "Fields done": "12 of 96",
-        "Fields failed": "1",
+        "Done": "12 of 96",
+        "Failed": "1",
         "Time left": "about 5 min",
         "Started": "2023-11-14 22:13:20 UTC",
         "Last sign of life": "2023-11-14 22:14:20 UTC",
@@ -235,7 +235,7 @@ def test_a_plate_that_the_store_is_not_about_tells_nothing(home):
 
 
 def test_what_somebody_garbled_counts_as_not_known():
-    note = note_of({"Run": RUN, "Status": "on fire", "Fields done": "many", "Started": "early",
+    note = note_of({"Run": RUN, "Status": "on fire", "Done": "many", "Started": "early",
                     "Time left": "about ages"})  # fmt: skip
     assert note == RunNote(RUN, "", "failed", 0.0, 0.0)
 
