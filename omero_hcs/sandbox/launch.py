@@ -141,7 +141,7 @@ def start(  # noqa: PLR0913  (each one is a choice of the caller's)
     """
     _check(port, plain_port, scripts)
     home = _make_home(data)
-    password = password or secrets.token_urlsafe(12)
+    password = password or secrets.token_hex(12)  # a "-" in front would be an option to `omero`
     said = home / _SAID
     options = {
         "--data": home / "data",

@@ -115,7 +115,7 @@ class People:
         if not groups:
             msg = "A user is a member of at least one group: make one with make_group()."
             raise InputError(msg)
-        user = User(0, self._name("user"), secrets.token_urlsafe(12), groups)
+        user = User(0, self._name("user"), secrets.token_hex(12), groups)
         row = omero.model.ExperimenterI()
         row.omeName = rstring(user.name)
         row.firstName, row.lastName = rstring("Test"), rstring("User")

@@ -49,7 +49,10 @@ def left_in(folder):
     [
         (["croq", "x"], "There is no command 'croq'. Did you mean crop"),
         (["xyzzy"], "There is no command 'xyzzy'."),
-        (["crop", "x", "--nucleii", "DNA"], "No such option '--nucleii'. Did you mean '--nuclei'?"),
+        (
+            ["crop", "x", "--recipee", "concat"],
+            "No such option '--recipee'. Did you mean '--recipe'?",
+        ),
         (["crop"], "Missing argument 'PLATE'"),
         (["config", "shwo"], "No such command 'shwo'. Did you mean 'show'?"),
         (["undo"], "Name the run: omero-hcs undo RUN_ID, or omero-hcs undo PLATE RUN_ID."),
