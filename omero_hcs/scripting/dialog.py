@@ -1,7 +1,8 @@
 """A task's parameters as the dialog of a script.
 
 OMERO.web orders inputs by their `grouping`, a text, and indents those "under" a check box: "05.02"
-is under "05", and is greyed out unless that is ticked.
+is under "05". It greys nothing out, so `inputs` refuses what is filled in under a box that is not
+ticked.
 """
 
 from __future__ import annotations
