@@ -66,8 +66,8 @@ def normalize_by_model_where_few(survey: PlateSurvey, card: ModelCard) -> PlateS
         return survey
     channels = list(survey.channels)
     warning = (
-        f"Intensities are the model's: the plate has only {survey.fields} field(s), and from "
-        f"{MIN_FIELDS} on it has its own."
+        f"Brightness was scaled as on the plates that the model learnt from: {survey.fields} "
+        f"field(s) are too few to find this plate's own, which takes {MIN_FIELDS}."
     )
     return survey.model_copy(
         update={
