@@ -96,7 +96,8 @@ def _objects(script: Script) -> Iterator[Any]:
         default=script.kinds[0],
     )
     about = "Ids of the objects, separated by commas."
-    yield scripts.List(IDS, optional=False, grouping="02", description=about).ofType(rlong(0))
+    # Optional, for what OMERO.web says of a missing input has no mend, and the icon of success.
+    yield scripts.List(IDS, optional=True, grouping="02", description=about).ofType(rlong(0))
 
 
 def _box(name: str, place: int, about: str) -> Any:

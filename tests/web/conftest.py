@@ -142,9 +142,9 @@ def person(site, driver, request):
     pictures = os.environ.get("OMERO_HCS_TEST_SCREENSHOTS")
     made: list[Person] = []
 
-    def log_in(name: str = USER) -> Person:
+    def log_in(name: str = USER, password: str = site.sandbox.password) -> Person:
         made.append(Person(driver, site, Path(pictures) if pictures else None))
-        made[-1].log_in(name)
+        made[-1].log_in(name, password)
         return made[-1]
 
     yield log_in

@@ -69,12 +69,12 @@ class Person:
 
     # Coming and going
 
-    def log_in(self, name: str) -> None:
+    def log_in(self, name: str, password: str) -> None:
         self.name = name
         self.driver.delete_all_cookies()
         self.driver.get(f"{self.site.web.url}webclient/login/")
         self.find("input[name=username]").send_keys(name)
-        self.find("input[name=password]").send_keys(self.site.sandbox.password)
+        self.find("input[name=password]").send_keys(password)
         self.picture(f"login-{name}")
         self.find("input[type=submit]").click()
         self.find("#dataTree li")
