@@ -36,6 +36,13 @@ def row_name(row: int) -> str:
     return chr(65 + row) if row < 26 else "A" + chr(65 + row - 26)
 
 
+def duration(seconds: float) -> str:
+    """Say how long in few words: an estimate is no better than that."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def well_name(row: int, column: int) -> str:
     """Name of a well by its zero-based row and column, zero-padded: (1, 2) -> "B03"."""
     if not 0 <= column < MAX_COLUMNS:

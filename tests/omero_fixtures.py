@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +26,16 @@ def omero_uri(omero_server) -> Callable[[str], str]:
 def omero_way_in(tmp_path, monkeypatch) -> Callable[[Any], None]:
     """Let whoever opens a store get in as a user: ``omero_way_in(user)``."""
 
-    def say(user: Any) -> None:
-        file = tmp_path / "omero-password"
-        file.write_text(user.password)
-        file.chmod(0o600)
-        monkeypatch.setenv("OMERO_HCS_OMERO_USER", user.name)
-        monkeypatch.setenv("OMERO_HCS_OMERO_PASSWORD_FILE", str(file))
+    return lambda user: let_in(monkeypatch, user, tmp_path)
 
-    return say
+
+def let_in(patch: pytest.MonkeyPatch, user: Any, folder: Path) -> None:
+    """Let whoever opens a store get in as a user, by a file of his password in a folder."""
+    file = folder / "omero-password"
+    file.write_text(user.password)
+    file.chmod(0o600)
+    patch.setenv("OMERO_HCS_OMERO_USER", user.name)
+    patch.setenv("OMERO_HCS_OMERO_PASSWORD_FILE", str(file))
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def show_dry_run(told: DryRun, *, as_json: bool) -> int:
 
 
 def _show_dry_run(told: DryRun) -> None:
-    from omero_hcs.tasks.estimate import duration
+    from omero_hcs.model import duration
 
     echo(f"dry run of {told.task}: nothing was written")
     for item in told.objects:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omero_hcs.model import Layout, Plate
+from omero_hcs.model import Layout, Plate, duration
 from omero_hcs.scripting.answers import LONGEST, Answer, shortened
 from omero_hcs.scripting.call import Call
 from omero_hcs.scripting.places import link_to_image, outputs_of_places
@@ -19,7 +19,7 @@ from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import layout_of
 from omero_hcs.tasks.driver import RunOutcome
 from omero_hcs.tasks.dry_run import DryRun
-from omero_hcs.tasks.estimate import WHOLE, duration
+from omero_hcs.tasks.estimate import WHOLE
 
 _DONE = {"apply_qc": "Judged", "crop_cells": "Cropped", "embed_cells": "Embedded"}
 _SHOWN = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,16 @@ from omero_hcs.results import Results, Table, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
     MORE,
+    AnyScale,
     CellParams,
     Fingerprint,
     InDialog,
     Outcome,
     Plan,
+    Precision,
     Progress,
     Request,
+    WeightsFile,
     all_units,
     names_of,
 )
@@ -37,16 +40,9 @@ class Params(CellParams):
         default="qc",
         description="Name or file of the model, or omero:ID of one on the plate's server.",
     )
-    weights: str | None = Field(
-        default=None, description="File with the encoder's weights; found by the name by default."
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto",
-        description="Number format of the encoder; auto is the installation's setting.",
-    )
-    any_scale: Annotated[bool, InDialog(MORE)] = Field(
-        default=False, description="Go on although the crops are of another scale than the model's."
-    )
+    weights: WeightsFile = None
+    precision: Precision = "auto"
+    any_scale: AnyScale = False
     warn: Annotated[float, InDialog(MORE, name="Warn_From")] = Field(
         default=0.2, ge=0, le=1, description="Abnormal fraction from which on a field warns."
     )
@@ -78,13 +74,12 @@ class Params(CellParams):
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Another model file is another run."""
-    from omero_hcs.tasks.labels import annotated_positions, digest_of
+    from omero_hcs.tasks.labels import positions_digest
     from omero_hcs.tasks.models import find_model
 
-    annotated = annotated_positions(store, request.targets, params)
     return Fingerprint(
         model=find_model(params.model, request.settings, store),
-        labels_sha256=None if annotated is None else digest_of(annotated),
+        labels_sha256=positions_digest(store, request.targets, params),
     )
 
 
@@ -98,7 +93,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     """
     from omero_hcs.learning.weights import find_weights
     from omero_hcs.tasks.embedding import weights_of
-    from omero_hcs.tasks.fitting import as_trained, check_scale, normalize_by_model_where_few
+    from omero_hcs.tasks.fitting import as_trained, fitted
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
 
@@ -115,9 +110,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     if pairs:
         params = as_trained(params, card, pairs[0][1].image, model=model.name, plate=name)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
-    survey = normalize_by_model_where_few(survey, card)
-    if not params.any_scale:
-        check_scale(survey, card)
+    survey = fitted(survey, card, any_scale=params.any_scale)
     context = {
         "survey": survey.model_dump(mode="json"),
         "units_per_image": max(Counter(unit.image for unit, _ in pairs).values(), default=1),

@@ -66,6 +66,31 @@ MORE = "More_Settings"
 """Check box of a dialog over what few users change."""
 
 
+WeightsFile = Annotated[
+    str | None,
+    Field(description="File with the encoder's weights; found by the name by default."),
+]
+"""Parameter of tasks with an encoder."""
+
+WeightsDigest = Annotated[
+    str | None, Field(description="sha256 that the file with the weights must have.")
+]
+"""Parameter of tasks that choose an encoder."""
+
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16"],
+    Field(description="Number format of the encoder; auto is the installation's setting."),
+]
+"""Parameter of tasks with an encoder."""
+
+AnyScale = Annotated[
+    bool,
+    InDialog(MORE),
+    Field(description="Go on although the crops are of another scale than the model's."),
+]
+"""Parameter of tasks with a quality model."""
+
+
 class TaskParams(BaseModel):
     """Parameters of a task: unknown names are errors, values are frozen."""
 

@@ -72,10 +72,9 @@ class Params(CellParams):
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Nothing but the parameters decides; annotated centres count as labels."""
-    from omero_hcs.tasks.labels import annotated_positions, digest_of
+    from omero_hcs.tasks.labels import positions_digest
 
-    annotated = annotated_positions(store, request.targets, params)
-    return Fingerprint(labels_sha256=None if annotated is None else digest_of(annotated))
+    return Fingerprint(labels_sha256=positions_digest(store, request.targets, params))
 
 
 def plan(store: PlateStore, params: Params, request: Request) -> Plan:

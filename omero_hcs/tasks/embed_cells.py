@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -15,13 +15,17 @@ from omero_hcs.results import Results, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
     MORE,
+    AnyScale,
     CellParams,
     Fingerprint,
     InDialog,
     Outcome,
     Plan,
+    Precision,
     Progress,
     Request,
+    WeightsDigest,
+    WeightsFile,
     all_units,
     names_of,
 )
@@ -61,19 +65,10 @@ class Params(CellParams):
         description="Quality model whose encoder, channels and crop size are used: its name or"
         " file, or omero:ID of one on the plate's server.",
     )
-    weights: str | None = Field(
-        default=None, description="File with the encoder's weights; found by the name by default."
-    )
-    weights_sha256: str | None = Field(
-        default=None, description="sha256 that the file with the weights must have."
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto",
-        description="Number format of the encoder; auto is the installation's setting.",
-    )
-    any_scale: Annotated[bool, InDialog(MORE)] = Field(
-        default=False, description="Go on although the crops are of another scale than the model's."
-    )
+    weights: WeightsFile = None
+    weights_sha256: WeightsDigest = None
+    precision: Precision = "auto"
+    any_scale: AnyScale = False
     profiles: Annotated[bool, InDialog(MORE, name="Well_Profiles")] = Field(
         default=True, description="Also keep the median of each feature over the cells of a well."
     )
@@ -81,13 +76,12 @@ class Params(CellParams):
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
     """Another model file is another run; annotated centres count as labels."""
-    from omero_hcs.tasks.labels import annotated_positions, digest_of
+    from omero_hcs.tasks.labels import positions_digest
     from omero_hcs.tasks.models import find_model
 
-    annotated = annotated_positions(store, request.targets, params)
     return Fingerprint(
         model=find_model(params.model, request.settings, store) if params.model else None,
-        labels_sha256=None if annotated is None else digest_of(annotated),
+        labels_sha256=positions_digest(store, request.targets, params),
     )
 
 
@@ -99,7 +93,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     InputErrors, ChannelNotFoundError, ScaleMismatchError, WeightsNotFoundError
         If the model does not fit the plate, or the encoder's weights are not there.
     """
-    from omero_hcs.tasks.fitting import as_trained, check_scale, normalize_by_model_where_few
+    from omero_hcs.tasks.fitting import as_trained, fitted
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
 
@@ -117,9 +111,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         encoder = _describe(_embedder(params, card, channels=channels))
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     if card:
-        survey = normalize_by_model_where_few(survey, card)
-        if not params.any_scale:
-            check_scale(survey, card)
+        survey = fitted(survey, card, any_scale=params.any_scale)
     context = {
         "survey": survey.model_dump(mode="json"),
         "encoder": encoder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from omero_hcs.learning.encoders import Encoder, load_encoder
 from omero_hcs.learning.modelfile import ModelCard
 from omero_hcs.model import Unit
 from omero_hcs.settings import load_settings
+from omero_hcs.tasks.base import Precision
 from omero_hcs.tasks.cells import CellFinder, FieldCells, FieldError
 
-Precision = Literal["auto", "fp32", "bf16"]
 Features = NDArray[np.float32]
 
 

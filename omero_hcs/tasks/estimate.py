@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from omero_hcs.errors import InputError
-from omero_hcs.model import RunSpec, Unit
+from omero_hcs.model import RunSpec, Unit, duration
 from omero_hcs.results import UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Progress, Task, no_progress
@@ -94,13 +94,6 @@ def without_gpu(limit_minutes: float, progress: Progress = no_progress) -> Guard
             raise InputError(_too_long(seconds, len(units), limit_minutes))
 
     return check
-
-
-def duration(seconds: float) -> str:
-    """Say how long in few words: an estimate is no better than that."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _too_long(seconds: float, units: int, limit_minutes: float) -> str:

@@ -60,6 +60,20 @@ def _size_of(card: ModelCard, image: Image) -> str:
     return f"{scale['side_nuclei']}nuclei" if scale["side_nuclei"] else f"{scale['side_px']}px"
 
 
+def fitted(survey: PlateSurvey, card: ModelCard, *, any_scale: bool) -> PlateSurvey:
+    """Give the survey of a plate as its model needs it.
+
+    Raises
+    ------
+    ScaleMismatchError
+        See `check_scale`; not where any scale will do.
+    """
+    survey = normalize_by_model_where_few(survey, card)
+    if not any_scale:
+        check_scale(survey, card)
+    return survey
+
+
 def normalize_by_model_where_few(survey: PlateSurvey, card: ModelCard) -> PlateSurvey:
     """Normalise by the model's intensities where the plate has too few fields for its own."""
     if survey.fields >= MIN_FIELDS:

@@ -300,6 +300,14 @@ def annotated_positions(
     return labels_of(store, targets, (LabelSource(kind=kind),))
 
 
+def positions_digest(
+    store: PlateStore, targets: Sequence[ObjectRef], params: CellParams
+) -> str | None:
+    """Find the sha256 of annotated positions: other centres, another run; None for other ones."""
+    found = annotated_positions(store, targets, params)
+    return None if found is None else digest_of(found)
+
+
 def labels_digest(
     store: PlateStore, targets: Sequence[ObjectRef], sources: Sequence[LabelSource] | None = None
 ) -> str:

@@ -17,10 +17,10 @@ from omero_hcs.errors import InputError, RunNotFoundError
 from omero_hcs.jobs import stops
 from omero_hcs.jobs.hold import holder
 from omero_hcs.jobs.ledger import Ledger, RunRecord
+from omero_hcs.model import duration
 from omero_hcs.settings import Settings
 from omero_hcs.stores.base import PlateStore, RunBoard, RunNote
 from omero_hcs.tasks.driver import open_ledger
-from omero_hcs.tasks.estimate import duration
 from omero_hcs.tasks.run_board import SILENCE
 
 State = Literal[

@@ -25,8 +25,11 @@ from omero_hcs.tasks.base import (
     InDialog,
     Outcome,
     Plan,
+    Precision,
     Progress,
     Request,
+    WeightsDigest,
+    WeightsFile,
     all_units,
     names_of,
 )
@@ -63,20 +66,13 @@ class Params(ExampleParams):
     ] = Field(
         default="tf_efficientnet_lite0", description="Encoder that turns crops into features."
     )
-    weights: str | None = Field(
-        default=None, description="File with the encoder's weights; found by the name by default."
-    )
-    weights_sha256: str | None = Field(
-        default=None, description="sha256 that the file with the weights must have."
-    )
+    weights: WeightsFile = None
+    weights_sha256: WeightsDigest = None
     head: Annotated[Literal["knn", "linear"], InDialog(MORE)] = Field(
         default="linear",
         description="What judges the features: one layer, or the nearest labelled cells.",
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto",
-        description="Number format of the encoder; auto is the installation's setting.",
-    )
+    precision: Precision = "auto"
     upload: bool = Field(
         default=False, description="Also attach the model to the plate or dataset in OMERO."
     )

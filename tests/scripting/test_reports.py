@@ -20,6 +20,7 @@ from omero_hcs.settings import Settings
 from omero_hcs.simulate.design import SimulationSettings
 from omero_hcs.tasks.make_report import MadeReport, PlateReport
 from omero_hcs.tasks.truth import draw_labels
+from tests.omero_fixtures import let_in
 from tests.scripting.asking import ask
 
 PLATE = SimulationSettings(wells=6, fields=1, size_y=192, size_x=192, seed=5, density=70)
@@ -31,9 +32,6 @@ def judged(script_people, script_server, tmp_path_factory):
     """A plate with a quality run, in a screen, and one without, of a user who is connected."""
     folder = tmp_path_factory.mktemp("reports")
     user = script_people.make_user(script_people.make_group("read-annotate"))
-    secret = folder / "password"
-    secret.write_text(user.password)
-    secret.chmod(0o600)
     conn = script_people.connect(user)
     with SimulatedSource(settings=PLATE) as source:
         ids = import_plate(conn, source, screen="<b>Kinases</b>")
@@ -44,8 +42,7 @@ def judged(script_people, script_server, tmp_path_factory):
         other = import_plate(conn, source, screen="Other").plate
     (folder / "labels.csv").write_text(labels.to_csv())
     with pytest.MonkeyPatch.context() as patch, contextlib.closing(conn):
-        patch.setenv("OMERO_HCS_OMERO_USER", user.name)
-        patch.setenv("OMERO_HCS_OMERO_PASSWORD_FILE", str(secret))
+        let_in(patch, user, folder)
         uri = f"omero://{script_server.host}:{script_server.port}/plate/{ids.plate}"
         settings = Settings(state_dir=folder / "state", models_dir=folder / "models")
         model = str(folder / "m.safetensors")

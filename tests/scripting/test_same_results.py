@@ -23,6 +23,7 @@ from omero_hcs.settings import Settings
 from omero_hcs.simulate.design import SimulationSettings
 from omero_hcs.stores.open import open_store
 from omero_hcs.tasks.truth import draw_labels
+from tests.omero_fixtures import let_in
 
 COMMAND = (sys.executable, "-c", "from omero_hcs.cli.main import main; main()")
 PLATE = SimulationSettings(wells=6, fields=1, size_y=192, size_x=192, seed=5, density=70)
@@ -41,9 +42,6 @@ def plate(script_people, script_server, tmp_path_factory):
     """A simulated plate on a server, some of its cells labelled, and the way in of its owner."""
     folder = tmp_path_factory.mktemp("same")
     user = script_people.make_user(script_people.make_group("read-annotate"))
-    secret = folder / "password"
-    secret.write_text(user.password)
-    secret.chmod(0o600)
     conn = script_people.connect(user)
     with SimulatedSource(settings=PLATE) as source:
         number = import_plate(conn, source, screen="Screen").plate
@@ -52,8 +50,7 @@ def plate(script_people, script_server, tmp_path_factory):
         )
     (folder / "labels.csv").write_text(labels.to_csv())
     with pytest.MonkeyPatch.context() as patch, contextlib.closing(conn):
-        patch.setenv("OMERO_HCS_OMERO_USER", user.name)
-        patch.setenv("OMERO_HCS_OMERO_PASSWORD_FILE", str(secret))
+        let_in(patch, user, folder)
         uri = f"omero://{script_server.host}:{script_server.port}/plate/{number}"
         settings = Settings(state_dir=folder / "python", models_dir=folder / "models")
         yield SimpleNamespace(conn=conn, number=number, uri=uri, settings=settings, folder=folder)

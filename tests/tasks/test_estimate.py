@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from omero_hcs.errors import InputError
+from omero_hcs.model import duration
 from omero_hcs.results import UnitResult
 from omero_hcs.tasks import crop_cells
 from omero_hcs.tasks.driver import run_task
-from omero_hcs.tasks.estimate import FEW, SAMPLE, duration, sampled, without_gpu
+from omero_hcs.tasks.estimate import FEW, SAMPLE, sampled, without_gpu
 
 PARAMS = crop_cells.Params(crop_size="16px", crops="none")
 MINUTES_A_FIELD = 5

@@ -21,7 +21,7 @@ from omero.model import MapAnnotationI, NamedValue
 from omero.rtypes import rstring
 
 from omero_hcs.errors import NotAllowedError, RunNotFoundError
-from omero_hcs.model import ObjectRef
+from omero_hcs.model import ObjectRef, duration
 from omero_hcs.stores.base import RunNote, RunState
 from omero_hcs.stores.omero.changes import Subject, delete, link_to, load_all, save, told
 from omero_hcs.stores.omero.layout import Layouts
@@ -214,7 +214,7 @@ def pairs_of(note: RunNote) -> list[tuple[str, str]]:
         (_STATUS, f"{note.status}: {note.stage}" if goes_on and note.stage else note.status),
         (_DONE, f"{note.done} of {note.total}" if note.total else ""),
         (_FAILED, str(note.failed or "")),
-        (_LEFT, f"about {_duration(note.left)}" if goes_on and note.left is not None else ""),
+        (_LEFT, f"about {duration(note.left)}" if goes_on and note.left is not None else ""),
         (_STARTED, _written(note.started)),
         ("Last sign of life" if goes_on else "Ended", _written(note.alive)),
         ("Run by", note.user),
@@ -270,12 +270,6 @@ def _read(text: str) -> float:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _seconds(text: str) -> float | None:
