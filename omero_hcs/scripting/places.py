@@ -50,7 +50,7 @@ def outputs_of_places(places: Sequence[str]) -> dict[str, Found | Link]:
             found += [(title, owner, Found("FileAnnotation", number))] if title else []
         elif kind.capitalize() in _TITLES:
             owner = str(number)
-            item = Found(kind.capitalize(), number)  # type: ignore[arg-type]
+            item = Found(kind.capitalize(), number)  # type: ignore[arg-type]  # one of _TITLES
             found.append((item.kind, owner, item))
     # What is about all plates comes first: of many plates, not all have buttons.
     found = sorted(dict.fromkeys(found), key=lambda item: item[0] not in _OF_ALL)

@@ -259,6 +259,7 @@ def _record_digest(content: bytes) -> str:
 
 def _sha256_within(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
     with archive.open(entry) as file:
+        # Typed as IO[bytes], which has no readinto; the file that it is has.
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
