@@ -6,28 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from omero_hcs import lazy
+from omero_hcs.cli.groups import LazyGroup, Verb
 from omero_hcs.cli.terminal import FAILED, show_error
 from omero_hcs.errors import MissingExtraError
 from omero_hcs.logs import keep_off_terminal
-
-
-@dataclass(frozen=True)
-class Verb:
-    """Where a verb's command is, its line in the help, and the extras that it needs.
-
-    All of this is known without loading the command.
-    """
-
-    entry: str
-    help: str
-    extras: str = ""
-
 
 VERBS: dict[str, Verb] = {
     "demo": Verb(
@@ -56,6 +42,11 @@ VERBS: dict[str, Verb] = {
         "omero_hcs.cli.labels:command", "List, check or export what users labelled.", "disk"
     ),
     "apply-qc": Verb("omero_hcs.cli.apply_qc:command", "Judge every cell of a plate.", "all"),
+    "qc": Verb(
+        "omero_hcs.cli.qc:command",
+        "Measure how well models judge; hand verdicts to other programs.",
+        "all",
+    ),
     "embed": Verb(
         "omero_hcs.cli.embed:command",
         "Turn every cell of a plate into features.",
@@ -90,48 +81,7 @@ VERBS: dict[str, Verb] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not when it is listed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's)
-        """Names of the verbs, in the order in which a new user meets them."""
-        return list(VERBS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002  (click's)
-        cmd_name: str,
-    ) -> click.Command | None:
-        """Load one verb."""
-        verb = VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        command: click.Command = lazy.load(verb.entry)
-        return command
-
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002  (click's)
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """List the verbs without loading them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, and suggest near ones for an unknown name."""
-        from difflib import get_close_matches
-
-        if args and args[0] not in VERBS:
-            near = get_close_matches(args[0], VERBS, n=3, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            ctx.fail(f"There is no command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omero-hcs", prog_name="omero-hcs")
 def cli() -> None:
     """High-content-screening quality control: every cell judged, few labels needed.
