@@ -1,36 +1,23 @@
-"""How good a head is: scores with intervals, and probabilities of cells it has not seen."""
+"""How good judgements are: scores with intervals."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from omero_hcs.errors import InputError, LabelError
-from omero_hcs.learning.heads import Features, Head, Labels
-
-logger = logging.getLogger(__name__)
+from omero_hcs.errors import InputError
+from omero_hcs.learning.heads import Labels
 
 Proba = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
 
 LEVELS = (2.5, 97.5)
 DRAWS = 1000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Folds:
-    """Rows that each fold holds out, and why wells could not be kept together, if so."""
-
-    held_out: tuple[NDArray[np.intp], ...]
-    reason: str | None = None
 
 
 def scores(
@@ -130,110 +117,6 @@ def field_scores(
     low, high = np.percentile(drawn @ sums / (drawn @ sizes), LEVELS)
     found = {"field_accuracy": right.mean(), "field_accuracy_low": low, "field_accuracy_high": high}
     return {**{name: float(value) for name, value in found.items()}, "fields": len(first)}
-
-
-def choose_folds(
-    labels: Labels, groups: NDArray[Any] | None, *, folds: int = 5, rng: Generator
-) -> Folds:
-    """Split rows so that cells of one well are never on both sides, where that is possible.
-
-    Parameters
-    ----------
-    labels : array, shape (N,), int
-        Class numbers.
-    groups : array, shape (N,), optional
-        Wells.
-    folds : int
-        How many folds at most; no more than the rarest class has labels (or wells).
-    rng : Generator
-        Shuffles.
-
-    Raises
-    ------
-    LabelError
-        If a class has one label only.
-    """
-    present, counts = np.unique(labels, return_counts=True)
-    if len(present) < 2 or counts.min() < 2:
-        msg = (
-            f"Cross-validation needs two classes with two labels each; there are "
-            f"{len(present)} classes, the rarest with {counts.min()}. Label more cells."
-        )
-        raise LabelError(msg)
-    seed = int(rng.integers(2**31))
-    rows = np.zeros((len(labels), 1))
-    wells = [] if groups is None else [len(np.unique(groups[labels == one])) for one in present]
-    if wells and min(wells) >= 2:
-        grouped = StratifiedGroupKFold(min(folds, *wells), shuffle=True, random_state=seed)
-        found = [test for _, test in grouped.split(rows, labels, groups) if len(test)]
-        if all(_trains(labels, test) for test in found):
-            return Folds(tuple(found))
-    plain = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=seed)
-    held_out = tuple(test for _, test in plain.split(rows, labels))
-    return Folds(held_out, None if groups is None else _reason(wells))
-
-
-def cross_validate(
-    make_head: Callable[[], Head],
-    features: Features,
-    labels: Labels,
-    groups: NDArray[Any] | None = None,
-    *,
-    folds: int = 5,
-    rng: Generator,
-) -> NDArray[np.float32]:
-    """Probabilities of each cell from a head that has not seen its well.
-
-    Parameters
-    ----------
-    make_head : callable
-        Makes an untrained head.
-    features : array, shape (N, D)
-        Features of the labelled cells.
-    labels : array, shape (N,), int
-        Class numbers.
-    groups : array, shape (N,), optional
-        Wells. Where a class sits in one well only, cells of one well may be on both sides; the
-        log says so, and `choose_folds` gives the reason.
-    folds : int
-        How many folds at most.
-    rng : Generator
-        Shuffles the folds and seeds the heads.
-
-    Returns
-    -------
-    array, shape (N, K), float32
-
-    Raises
-    ------
-    LabelError
-        If a class has one label only, or a fold is too small for the head.
-    """
-    split = choose_folds(labels, groups, folds=folds, rng=rng)
-    if split.reason:
-        logger.warning(split.reason)
-    count = int(labels.max()) + 1
-    proba = np.zeros((len(labels), count), dtype=np.float32)
-    for test in split.held_out:
-        train = np.setdiff1d(np.arange(len(labels)), test)
-        head = make_head()
-        head.fit(features[train], labels[train], seed=int(rng.integers(2**31)), classes=count)
-        proba[test] = head.predict_proba(features[test])
-    return proba
-
-
-def _trains(labels: Labels, test: NDArray[np.intp]) -> bool:
-    """Whether every class is left to learn from when `test` is held out."""
-    return len(np.unique(np.delete(labels, test))) == len(np.unique(labels))
-
-
-def _reason(wells: Sequence[int]) -> str:
-    alone = sum(count < 2 for count in wells)
-    what = f"{alone} of {len(wells)} classes sit in one well only" if alone else "wells are too few"
-    return (
-        f"Cross-validation could not keep wells apart: {what}. The scores are too good by what "
-        "cells of one well have in common. Label each class in two wells or more."
-    )
 
 
 def _check(y_true: Labels, proba: Proba, classes: Sequence[str]) -> None:

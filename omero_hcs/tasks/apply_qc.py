@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
-from omero_hcs.results import Results, Table, UnitResult
+from omero_hcs.results import Results, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import (
     MORE,
@@ -125,6 +123,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     from omero_hcs.tasks.cells import FieldError, finder_of
     from omero_hcs.tasks.embedding import embedder_of_model, stream_features
     from omero_hcs.tasks.failures import describe_failure
+    from omero_hcs.tasks.judging import judge_cells
     from omero_hcs.tasks.labels import annotated_positions
     from omero_hcs.tasks.models import load
 
@@ -142,7 +141,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
         if isinstance(field, FieldError):
             yield describe_failure(field.unit, field.error)
             continue
-        cells = _judge(field.table, model, features)
+        cells = judge_cells(field.table, model, features)
         now = time.monotonic()
         yield UnitResult(
             field.unit.id,
@@ -152,24 +151,6 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
             seconds=now - started,
         )
         started = now
-
-
-def _judge(cells: Table, model: Any, features: NDArray[np.float32]) -> Table:
-    """Add the probability of every class, the most probable one, and how abnormal a cell is."""
-    classes = np.array(model.card.classes)
-    if len(cells):
-        chances = model.head.predict_proba(features)
-    else:
-        chances = np.empty((0, len(classes)), dtype=np.float32)
-    normal = model.card.classes.index(model.card.normal_class)
-    chosen = classes[chances.argmax(axis=1)] if len(cells) else np.empty(0, dtype="<U1")
-    return cells.with_columns(
-        **{
-            "class": chosen,
-            "abnormal": (1.0 - chances[:, normal]).astype(np.float32),
-            **{f"p_{name}": chances[:, index] for index, name in enumerate(classes)},
-        }
-    )
 
 
 def unit_results(spec: RunSpec, unit: Unit, part: UnitResult) -> Results | None:

@@ -21,14 +21,12 @@ from omero_hcs.tasks.base import (
     InDialog,
     Outcome,
     Plan,
-    Precision,
     Progress,
     Request,
-    WeightsDigest,
-    WeightsFile,
     all_units,
     names_of,
 )
+from omero_hcs.tasks.model_choice import ENCODER, EncoderChoice
 from omero_hcs.tasks.outcome import (
     count_up,
     describe_survey,
@@ -39,19 +37,17 @@ from omero_hcs.tasks.outcome import (
 
 if TYPE_CHECKING:
     from omero_hcs.learning.embed import Embedder
-    from omero_hcs.learning.modelfile import ModelCard
+    from omero_hcs.learning.modelcard import ModelCard
 
 FEATURES = "features"
 """Column of a cell's features."""
 
-_ENCODER = "tf_efficientnet_lite0"
 
-
-class Params(CellParams):
+class Params(EncoderChoice, CellParams):
     """Turn every cell of a plate into an encoder's features."""
 
     encoder: Annotated[str, InDialog(hint="Network that turns cells into features.")] = Field(
-        default=_ENCODER, description="Encoder that turns crops into features."
+        default=ENCODER, description="Encoder that turns crops into features."
     )
     model: Annotated[
         str | None,
@@ -65,9 +61,6 @@ class Params(CellParams):
         description="Quality model whose encoder, channels and crop size are used: its name or"
         " file, or omero:ID of one on the plate's server.",
     )
-    weights: WeightsFile = None
-    weights_sha256: WeightsDigest = None
-    precision: Precision = "auto"
     any_scale: AnyScale = False
     profiles: Annotated[bool, InDialog(MORE, name="Well_Profiles")] = Field(
         default=True, description="Also keep the median of each feature over the cells of a well."
@@ -210,7 +203,7 @@ def _embedder(params: Params, card: ModelCard | None, *, channels: int) -> Embed
 
 
 def _check_encoder(params: Params, card: ModelCard) -> None:
-    if params.encoder not in (_ENCODER, card.encoder.name):
+    if params.encoder not in (ENCODER, card.encoder.name):
         msg = (
             f"Model {params.model} embeds with {card.encoder.name}, and --encoder names "
             f"{params.encoder}. Leave one of both out."

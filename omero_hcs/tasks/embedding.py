@@ -14,7 +14,7 @@ from omero_hcs.imaging.normalize import normalize
 from omero_hcs.learning.device import pick_device, use_threads
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder, load_encoder
-from omero_hcs.learning.modelfile import ModelCard
+from omero_hcs.learning.modelcard import ModelCard
 from omero_hcs.model import Unit
 from omero_hcs.settings import load_settings
 from omero_hcs.tasks.base import Precision

@@ -7,7 +7,7 @@ from typing import TypeVar
 from omero_hcs.errors import ChannelNotFoundError, InputErrors, ScaleMismatchError
 from omero_hcs.imaging.channels import nuclear_channel
 from omero_hcs.imaging.normalize import MIN_FIELDS
-from omero_hcs.learning.modelfile import ModelCard, fit_problems
+from omero_hcs.learning.modelcard import ModelCard, fit_problems
 from omero_hcs.model import Image
 from omero_hcs.tasks.base import CellParams
 from omero_hcs.tasks.survey import FEW_FIELDS, PlateSurvey

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder
 from omero_hcs.learning.heads import Head
-from omero_hcs.learning.modelfile import (
+from omero_hcs.learning.modelcard import (
     EncoderCard,
     HeadCard,
     LabelsCard,

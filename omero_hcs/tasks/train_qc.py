@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from omero_hcs.errors import InputError, LabelError
 from omero_hcs.jobs.parts import Parts
 from omero_hcs.model import RunSpec, Unit
-from omero_hcs.results import Results, Table, UnitResult
+from omero_hcs.results import Results, UnitResult
 from omero_hcs.settings import Settings, is_in_script
 from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
 from omero_hcs.tasks.base import (
-    MORE,
     Fingerprint,
     InDialog,
     Outcome,
     Plan,
-    Precision,
     Progress,
     Request,
-    WeightsDigest,
-    WeightsFile,
     all_units,
     names_of,
 )
 from omero_hcs.tasks.labels import (
     ExampleParams,
-    check_counts,
     class_order,
-    count_by_class,
     digest_of,
     find_labels,
     label_sources,
     labels_digest,
     labels_of,
 )
+from omero_hcs.tasks.model_choice import ModelChoice
 
 if TYPE_CHECKING:
     from omero_hcs.tasks.examples import Examples
 
 MODEL_FILE = "model.safetensors"
-FOLDS = 5
 
 
-class Params(ExampleParams):
+class Params(ModelChoice, ExampleParams):
     """Train a model that tells normal from abnormal cells, on a few dozen labels."""
 
     name: Annotated[str, InDialog(name="Model_Name")] = Field(
@@ -61,18 +52,6 @@ class Params(ExampleParams):
     output: str | None = Field(
         default=None, description="File to write the model to; the models folder by default."
     )
-    encoder: Annotated[
-        str, InDialog(MORE, hint="Network that turns crops into features, of those installed here.")
-    ] = Field(
-        default="tf_efficientnet_lite0", description="Encoder that turns crops into features."
-    )
-    weights: WeightsFile = None
-    weights_sha256: WeightsDigest = None
-    head: Annotated[Literal["knn", "linear"], InDialog(MORE)] = Field(
-        default="linear",
-        description="What judges the features: one layer, or the nearest labelled cells.",
-    )
-    precision: Precision = "auto"
     upload: bool = Field(
         default=False, description="Also attach the model to the plate or dataset in OMERO."
     )
@@ -118,17 +97,19 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
 
 def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[UnitResult]:
     """Crop and embed the labelled cells, fit the head, and estimate how good it is."""
+    from omero_hcs.tasks.fit_qc import fit_qc
+
     params = Params.model_validate(spec.params)
     for unit in units:
         started = time.monotonic()
         examples = _examples(store, spec, params)
-        content, metrics, reasons = _fit(spec, params, examples)
+        fitted = fit_qc(spec, params, examples)
         yield UnitResult(
             unit.id,
             "done",
-            metrics=metrics,
-            warnings=(*examples.warnings(), *reasons),
-            files={MODEL_FILE: content},
+            metrics=fitted.lines,
+            warnings=(*examples.warnings(), *fitted.warnings),
+            files={MODEL_FILE: fitted.content},
             seconds=time.monotonic() - started,
         )
 
@@ -229,68 +210,3 @@ def _examples(store: PlateStore, spec: RunSpec, params: Params) -> Examples:
         raise LabelError(msg)
     survey = PlateSurvey.model_validate(spec.context["survey"])
     return examples_of(store, spec.targets, params, labels, survey)
-
-
-def _fit(
-    spec: RunSpec, params: Params, examples: Examples
-) -> tuple[bytes, Mapping[str, float | int | str], tuple[str, ...]]:
-    """Model file, lines for the user, and warnings."""
-    from omero_hcs.learning.heads import make_head
-    from omero_hcs.learning.modelfile import save_model
-    from omero_hcs.tasks.embedding import embedder_of_params
-    from omero_hcs.tasks.model_card import describe_card, make_card
-
-    channels = len(spec.context["survey"]["channels"])
-    encoder, embedder = embedder_of_params(params, channels)
-    streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
-    table, names = examples.table, spec.context["classes"]
-    _check_enough(examples, names)
-    numbers = {name: number for number, name in enumerate(names)}
-    classes = np.array([numbers[name] for name in table["label"].tolist()], dtype=np.int64)
-    features = np.concatenate(streamed)
-    metrics, reason = _held_out(params, names, features, classes, table)
-    head = make_head(params.head).fit(features, classes, seed=params.seed)
-    card = make_card(spec, examples, (encoder, embedder), head, metrics=metrics)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL_FILE
-        save_model(path, card, head)
-        apart = "cells held out" if reason else "wells held out"
-        lines = {**describe_card(card), "tested on": apart}
-        return path.read_bytes(), lines, (reason,) if reason else ()
-
-
-def _check_enough(examples: Examples, classes: Sequence[str]) -> None:
-    """Check the classes again, now that conflicts are settled and fields have been looked into."""
-    table = examples.table
-    try:
-        check_counts(count_by_class(table) if len(table) else {}, classes)
-    except LabelError as error:
-        raise LabelError("\n".join([str(error), *examples.warnings()])) from None
-
-
-def _held_out(
-    params: Params,
-    names: Sequence[str],
-    features: NDArray[np.float32],
-    classes: NDArray[np.int64],
-    table: Table,
-) -> tuple[dict[str, float | int], str | None]:
-    """Score cells that have a label of their own, and fields that were labelled as a whole."""
-    from omero_hcs.learning.evaluate import choose_folds, cross_validate, field_scores, scores
-    from omero_hcs.learning.heads import make_head
-
-    groups, weak = table["group"], table["weak"]
-    rng = np.random.default_rng(params.seed)
-    folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
-    proba = cross_validate(
-        lambda: make_head(params.head), features, classes, groups, folds=FOLDS, rng=rng
-    )
-    metrics: dict[str, float | int] = {}
-    own = ~weak
-    if own.any():
-        metrics |= scores(classes[own], proba[own], names, groups=groups[own], rng=rng)
-    if weak.any():
-        metrics |= field_scores(
-            classes[weak], proba[weak], table["unit"][weak], groups=groups[weak], rng=rng
-        )
-    return metrics, folds.reason

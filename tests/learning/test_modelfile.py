@@ -16,8 +16,7 @@ from omero_hcs.errors import (
 )
 from omero_hcs.imaging.crop import CropScale
 from omero_hcs.learning.heads import make_head
-from omero_hcs.learning.modelfile import (
-    FORMAT,
+from omero_hcs.learning.modelcard import (
     EncoderCard,
     HeadCard,
     LabelsCard,
@@ -25,9 +24,8 @@ from omero_hcs.learning.modelfile import (
     PlateCard,
     Provenance,
     fit_problems,
-    load_model,
-    save_model,
 )
+from omero_hcs.learning.modelfile import FORMAT, load_model, save_model
 
 SAMPLES = Path(__file__).parent / "samples"
 SCALE = CropScale(side_px=45, side_um=None, side_nuclei=3.0)
@@ -120,8 +118,8 @@ def test_a_file_cut_short_is_told_apart(saved, kept):
 
 def test_a_newer_format_is_refused_by_name(saved):
     path, _ = saved
-    rewrite(path, card={"schema_version": 3, "something": "new"})
-    with pytest.raises(FormatVersionError, match="format 3; this release reads up to 2"):
+    rewrite(path, card={"schema_version": 4, "something": "new"})
+    with pytest.raises(FormatVersionError, match="format 4; this release reads up to 3"):
         load_model(path)
 
 
@@ -202,3 +200,29 @@ def test_a_model_of_version_1_is_read_and_judges_as_it_did():
     np.testing.assert_allclose(
         model.head.predict_proba(features), same.predict_proba(features), atol=1e-5
     )
+
+
+def test_a_model_of_version_2_is_read_and_judges_as_it_did():
+    model = load_model(SAMPLES / "model-2.safetensors")
+    assert model.card.schema_version == 2
+    assert (model.card.calibration, model.card.novelty, model.parts) == (None, None, {})
+    assert model.card.labels.by_user == {"ann": {"normal": 6, "blur": 4}}
+    features = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
+    same = make_head("knn").fit(features, np.tile([0, 1], 6))
+    np.testing.assert_allclose(
+        model.head.predict_proba(features), same.predict_proba(features), atol=1e-5
+    )
+
+
+def test_parts_come_back_apart_from_the_head(tmp_path, head):
+    parts = {"novelty": {"reference": np.eye(3, dtype=np.float32)}, "examples": {"n": np.arange(2)}}
+    path = tmp_path / "qc.safetensors"
+    save_model(path, card_of(head), head, parts)
+    model = load_model(path)
+    assert {part: set(own) for part, own in model.parts.items()} == {
+        "novelty": {"reference"},
+        "examples": {"n"},
+    }
+    np.testing.assert_array_equal(model.parts["novelty"]["reference"], np.eye(3))
+    features = np.ones((2, 6), dtype=np.float32)
+    np.testing.assert_array_equal(model.head.predict_proba(features), head.predict_proba(features))

@@ -1,0 +1,116 @@
+"""From labelled cells to a model file: seen by the encoder, tested held out, calibrated, fitted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omero_hcs.errors import LabelError
+from omero_hcs.learning.calibration import calibrate, calibrated
+from omero_hcs.learning.embed import Embedder
+from omero_hcs.learning.evaluate import field_scores, scores
+from omero_hcs.learning.folds import choose_folds
+from omero_hcs.learning.learners import FrozenLearner, cross_validate
+from omero_hcs.learning.modelcard import CalibrationCard
+from omero_hcs.learning.modelfile import save_model
+from omero_hcs.model import RunSpec
+from omero_hcs.results import Table
+from omero_hcs.tasks.embedding import embedder_of_params
+from omero_hcs.tasks.examples import Examples
+from omero_hcs.tasks.labelled import class_numbers
+from omero_hcs.tasks.labels import check_counts, count_by_class
+from omero_hcs.tasks.model_card import describe_card, make_card
+
+if TYPE_CHECKING:
+    from omero_hcs.tasks.train_qc import Params
+
+FOLDS = 5
+
+Proba = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model file, lines about it for the user, and what he should know."""
+
+    content: bytes
+    lines: Mapping[str, float | int | str]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """How good the model seems on cells that it was not taught by."""
+
+    metrics: Mapping[str, float | int]
+    calibration: CalibrationCard | None
+    reason: str | None
+    """Why wells could not be kept apart."""
+
+
+def fit_qc(spec: RunSpec, params: Params, examples: Examples) -> Fitted:
+    """Teach a head what users labelled, and write the model down.
+
+    Raises
+    ------
+    LabelError
+        If too few labels are left when conflicts are settled and fields were looked into.
+    """
+    channels = len(spec.context["survey"]["channels"])
+    encoder, embedder = embedder_of_params(params, channels)
+    features = _seen(examples, embedder)
+    names = spec.context["classes"]
+    _check_enough(examples, names)
+    classes = class_numbers(examples.table, names)
+    learner = FrozenLearner(params.new_head, features, classes, len(names))
+    held_out = _held_out(params, names, learner, examples.table)
+    head = params.new_head().fit(features, classes, seed=params.seed)
+    card = make_card(spec, examples, (encoder, embedder), head, metrics=held_out.metrics)
+    card = card.model_copy(update={"calibration": held_out.calibration})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        save_model(path, card, head)
+        apart = "cells held out" if held_out.reason else "wells held out"
+        lines = {**describe_card(card), "tested on": apart}
+        return Fitted(path.read_bytes(), lines, (held_out.reason,) if held_out.reason else ())
+
+
+def _seen(examples: Examples, embedder: Embedder) -> NDArray[np.float32]:
+    streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
+    return np.concatenate(streamed) if streamed else np.empty((0, embedder.dim), dtype=np.float32)
+
+
+def _check_enough(examples: Examples, classes: tuple[str, ...]) -> None:
+    """Check the classes again, now that conflicts are settled and fields have been looked into."""
+    table = examples.table
+    try:
+        check_counts(count_by_class(table) if len(table) else {}, classes)
+    except LabelError as error:
+        raise LabelError("\n".join([str(error), *examples.warnings()])) from None
+
+
+def _held_out(
+    params: Params, names: tuple[str, ...], learner: FrozenLearner, table: Table
+) -> HeldOut:
+    """Score cells that have a label of their own, and fields that were labelled as a whole."""
+    groups, weak, classes = table["group"], table["weak"], learner.labels
+    rng = np.random.default_rng(params.seed)
+    folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
+    proba = cross_validate(learner, folds.held_out, rng=rng)
+    calibration = calibrate(proba, classes, folds.held_out)
+    proba = calibrated(proba, calibration.temperature) if calibration else proba
+    metrics: dict[str, float | int] = {}
+    own = ~weak
+    if own.any():
+        metrics |= scores(classes[own], proba[own], names, groups=groups[own], rng=rng)
+    if weak.any():
+        metrics |= field_scores(
+            classes[weak], proba[weak], table["unit"][weak], groups=groups[weak], rng=rng
+        )
+    return HeldOut(metrics, calibration, folds.reason)

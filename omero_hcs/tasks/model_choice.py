@@ -1,0 +1,45 @@
+"""Which encoder sees the cells, and which head judges what it sees: shared by all that teach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omero_hcs.tasks.base import MORE, InDialog, Precision, WeightsDigest, WeightsFile
+
+if TYPE_CHECKING:
+    from omero_hcs.learning.heads import Head
+
+ENCODER = "tf_efficientnet_lite0"
+"""Encoder where none is named: its weights come with an installation, without a network."""
+
+HeadKind = Literal["knn", "linear"]
+
+
+class EncoderChoice(BaseModel):
+    """Which network turns crops into features, and with which weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: Annotated[
+        str, InDialog(MORE, hint="Network that turns crops into features, of those installed here.")
+    ] = Field(default=ENCODER, description="Encoder that turns crops into features.")
+    weights: WeightsFile = None
+    weights_sha256: WeightsDigest = None
+    precision: Precision = "auto"
+
+
+class ModelChoice(EncoderChoice):
+    """Which encoder, and what judges its features."""
+
+    head: Annotated[HeadKind, InDialog(MORE)] = Field(
+        default="linear",
+        description="What judges the features: one layer, or the nearest labelled cells.",
+    )
+
+    def new_head(self) -> Head:
+        """Make an untrained head."""
+        from omero_hcs.learning.heads import make_head
+
+        return make_head(self.head)

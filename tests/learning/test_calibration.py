@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from omero_hcs.learning.calibration import (
+    MIN_LABELS,
+    calibrate,
+    calibrated,
+    calibration_error,
+    fit_temperature,
+)
+
+
+@pytest.fixture
+def too_sure():
+    """400 cells judged at 0.97 or so, of which 80 % are what they are called."""
+    rng = np.random.default_rng(5)
+    said = rng.integers(0, 2, 400)
+    labels = np.where(rng.random(400) < 0.8, said, 1 - said)
+    top = rng.uniform(0.95, 0.99, 400)
+    proba = np.where(np.arange(2) == said[:, None], top[:, None], 1 - top[:, None])
+    return proba.astype(np.float32), labels
+
+
+def test_probabilities_come_to_mean_what_they_say(too_sure):
+    proba, labels = too_sure
+    folds = tuple(np.arange(400)[start::5] for start in range(5))
+    card = calibrate(proba, labels, folds)
+    assert card.temperature > 1.5
+    assert card.error_before > 0.12
+    assert card.error_after < 0.05
+    assert sum(count for count, _, _ in card.bins) == 400
+
+
+def test_no_verdict_changes(too_sure):
+    proba, labels = too_sure
+    after = calibrated(proba, fit_temperature(proba, labels))
+    assert np.array_equal(after.argmax(axis=1), proba.argmax(axis=1))
+    assert np.allclose(after.sum(axis=1), 1, atol=1e-6)
+    assert calibrated(proba[:0], 2.0).shape == (0, 2)
+
+
+def test_votes_of_neighbours_stay_finite():
+    votes = np.array([[1.0, 0.0], [0.0, 1.0]] * 30, dtype=np.float32)
+    after = calibrated(votes, fit_temperature(votes, np.array([0, 1] * 29 + [1, 0])))
+    assert np.isfinite(after).all()
+    assert 0 < after.min() < after.max() < 1
+
+
+def test_few_labels_leave_a_head_uncalibrated(too_sure):
+    proba, labels = too_sure
+    few = MIN_LABELS - 1
+    assert calibrate(proba[:few], labels[:few], (np.arange(few),)) is None
+
+
+def test_the_error_is_nothing_where_shares_are_as_said():
+    proba = np.tile([[0.75, 0.25]], (8, 1))
+    assert calibration_error(proba, np.array([0, 0, 0, 1] * 2)) == pytest.approx(0)
