@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,17 +10,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from omero_hcs.errors import RunNotFoundError
 from omero_hcs.model import ObjectRef, Screen
-from omero_hcs.results import ResultFile, Results, Table
+from omero_hcs.results import ResultFile, Results
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.open import Opener, open_store
 from omero_hcs.tasks.base import InDialog, Progress, layout_of, no_progress
 from omero_hcs.tasks.keeping import refuse_unwritable, screens_of
+from omero_hcs.tasks.outcome import RUN_FILE
+from omero_hcs.tasks.quality_runs import quality_runs, run_tables
 from omero_hcs.tasks.report_homes import KeptReports, ReportFolder
-
-RUN_FILE = "run.json"
-JUDGED = "apply_qc"
 
 
 class Params(BaseModel):
@@ -104,49 +101,12 @@ def make_report(
         If the files cannot be written.
     """
     with contextlib.closing(opener(where)) as store:
-        found = dict(_find(store, run_id))
-        if not found:
-            raise _not_found(store, run_id, str(where))
+        found = quality_runs(store, run_id, str(where))
         if output is not None:
             home = ReportFolder(store, Path(output), several=len(found) > 1)
             return _Reports(store, found, home, progress).make()
         refuse_unwritable(store, [*found, *(screen.ref for screen in screens_of(store))])
         return _Reports(store, found, KeptReports(store), progress).make()
-
-
-def _find(store: PlateStore, run_id: str | None) -> Iterator[tuple[ObjectRef, dict[str, Any]]]:
-    """Yield the latest quality run of each target that came to its end."""
-    for target in store.refs():
-        runs = [run for run in store.runs(target) if run["task"] == JUDGED]
-        wanted = (run for run in reversed(runs) if run_id in (None, run["run_id"]))
-        run = next((run for run in wanted if _is_finished(store, run, target)), None)
-        if run is not None:
-            yield target, run
-
-
-def _is_finished(store: PlateStore, run: dict[str, Any], target: ObjectRef) -> bool:
-    try:
-        store.fetch(str(run["run_id"]), RUN_FILE, target=target)
-    except RunNotFoundError:
-        return False
-    return True
-
-
-def _not_found(store: PlateStore, run_id: str | None, where: str) -> RunNotFoundError:
-    known = {
-        str(run["run_id"])
-        for target in store.refs()
-        for run in store.runs(target)
-        if run["task"] == JUDGED
-    }
-    there = ", ".join(sorted(known))
-    if not known:
-        fault = "no quality run yet"
-    elif run_id in (None, *known):
-        fault = f"only quality runs that did not come to their end ({there})"
-    else:
-        fault = f"no quality run {run_id!r}. It has: {there}"
-    return RunNotFoundError(f"{where} has {fault}. Make one with: omero-hcs apply-qc {where}")
 
 
 class _Reports:
@@ -192,16 +152,8 @@ class _Reports:
     def _results(self, target: ObjectRef, run: dict[str, Any]) -> Results:
         from omero_hcs.tasks.qc_results import qc_results
 
-        run_id = str(run["run_id"])
-
-        def fetch(name: str) -> bytes:
-            return self._store.fetch(run_id, name, target=target)
-
-        names = ["cells", "fields"]
-        tables = {name: Table.from_parquet(fetch(f"{name}.parquet")) for name in names}
-        if target.kind == "plate" and len(tables["fields"]):
-            tables["wells"] = Table.from_parquet(fetch("wells.parquet"))
-        record = ResultFile(RUN_FILE, "application/json", fetch(RUN_FILE))
+        tables, content = run_tables(self._store, target, str(run["run_id"]))
+        record = ResultFile(RUN_FILE, "application/json", content)
         return qc_results(self._store, target, tables, record, self._progress)
 
 
