@@ -60,6 +60,55 @@ Keys = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """Names in order of preference; in the environment they are separated by commas."""
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Thresholds(BaseModel):
+    """From when on cells, fields and wells make a field, a well, a plate warn or fail.
+
+    An installation names some for its assays, as `[assays.NAME]` in its file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: Share = Field(
+        default=0.2, description="Abnormal fraction from which on a field, or a well, warns."
+    )
+    fail: Share = Field(
+        default=0.5, description="Abnormal fraction from which on a field, or a well, fails."
+    )
+    well_fail: Share = Field(
+        default=0.5,
+        description="Share of failed fields from which on a well fails; with any it warns.",
+    )
+    plate_warn: Share = Field(
+        default=0.1, description="Share of failed wells from which on a plate warns."
+    )
+    plate_fail: Share = Field(
+        default=0.25, description="Share of failed wells from which on a plate fails."
+    )
+    min_cells: int = Field(
+        default=0,
+        ge=0,
+        description="Nuclei that a field must have, or it fails; never less than a tenth of what"
+        " is usual on the plate.",
+    )
+    artefacts: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Classes that count as abnormal; by default all but the normal one.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for warn, fail in (("warn", "fail"), ("plate_warn", "plate_fail")):
+            low, high = getattr(self, warn), getattr(self, fail)
+            if low > high:
+                msg = f"{warn} ({low:g}) must not be above {fail} ({high:g})"
+                raise ValueError(msg)
+        return self
+
+
 class Settings(BaseModel):
     """What can be set for an installation, by these names in a file or in the environment."""
 
@@ -155,6 +204,11 @@ class Settings(BaseModel):
         description="Keys that tell whether a well is a negative control, a positive control, a"
         " treatment or empty.",
     )
+    assays: dict[str, Thresholds] = Field(
+        default_factory=dict,
+        description="Thresholds of quality checks by the name of an assay, each a table"
+        " `[assays.NAME]` in a file.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="How much goes into the log files."
     )
@@ -192,8 +246,18 @@ class LoadedSettings:
         """(name, value, origin) of each setting; secrets are masked."""
         for name in type(self.values).model_fields:
             value = getattr(self.values, name)
+            if name == "assays":
+                yield from self._assays()
+                continue
             shown = ", ".join(value) if isinstance(value, tuple) else str(value)
             yield name, shown, self.origins.get(name, "default")
+
+    def _assays(self) -> Iterator[tuple[str, str, str]]:
+        """Tell of each assay what it sets; the rest is as everywhere."""
+        for name, assay in self.values.assays.items():
+            told = [f"{key} {getattr(assay, key)}" for key in sorted(assay.model_fields_set)]
+            key = f"assays.{name}"
+            yield key, ", ".join(told), self.origins.get(key, "default")
 
 
 def load_settings(
@@ -230,8 +294,13 @@ def load_settings(
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, found in _layers(environ, schema, in_script=in_script):
+        before, assays = values.get("assays"), found.get("assays")
         values |= found
         origins |= dict.fromkeys(found, origin)
+        if isinstance(assays, dict):
+            origins |= {f"assays.{name}": origin for name in assays}
+            if isinstance(before, dict):  # a file adds to those of the files before it
+                values["assays"] = {**before, **assays}
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     values |= given
     origins |= dict.fromkeys(given, "command line")
@@ -296,12 +365,22 @@ def _secret_names(schema: type[Settings]) -> set[str]:
 
 
 def _explain(fault: Any, origins: Mapping[str, str], schema: type[Settings]) -> str:
+    told = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
-        told = fault["msg"].removeprefix("Value error, ")
-        where = [f"{name} by {origins[name]}" for name in ("offline", "allow_hub")]
-        return f"{told} (set: {', '.join(where)})."
-    name = str(fault["loc"][0])
-    origin = origins.get(name, "settings")
+        both = [f"{name} by {origins[name]}" for name in ("offline", "allow_hub")]
+        return f"{told} (set: {', '.join(both)})."
+    *within, name = (str(part) for part in fault["loc"])
+    place = ".".join([*within, name])
+    origin = next(
+        (
+            origins[key]
+            for key in (place, ".".join(within), place.partition(".")[0])
+            if key in origins
+        ),
+        "settings",
+    )
     if fault["type"] == "extra_forbidden":
-        return f"{origin}: unknown setting {name!r}. Known are: {', '.join(schema.model_fields)}."
-    return f"{origin}: {name}: {fault['msg']}."
+        known = Thresholds.model_fields if within else schema.model_fields
+        where = f" of {'.'.join(within)}" if within else ""
+        return f"{origin}: unknown setting {name!r}{where}. Known are: {', '.join(known)}."
+    return f"{origin}: {place}: {told}."

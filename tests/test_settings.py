@@ -84,6 +84,39 @@ class TestPrecedence:
         assert load_settings(environ=environ).values == Settings()
 
 
+class TestAssays:
+    def test_an_assay_has_what_it_sets_and_the_rest_as_everywhere(self, layers):
+        files, environ = layers
+        files["etc"].write_text('[assays.neurons]\nfail = 0.4\nartefacts = ["debris"]')
+        assay = load_settings(environ=environ).values.assays["neurons"]
+        assert (assay.warn, assay.fail, assay.artefacts) == (0.2, 0.4, ("debris",))
+
+    def test_a_users_file_adds_to_the_facilitys_and_each_origin_is_told(self, layers):
+        files, environ = layers
+        files["etc"].write_text("[assays.neurons]\nfail = 0.4\n[assays.hepg2]\nwarn = 0.1")
+        files["home"].write_text("[assays.neurons]\nfail = 0.3")
+        rows = {name: rest for name, *rest in load_settings(environ=environ).rows()}
+        assert rows["assays.neurons"] == ["fail 0.3", str(files["home"])]
+        assert rows["assays.hepg2"] == ["warn 0.1", str(files["etc"])]
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ("wran = 0.1", "unknown setting 'wran' of assays.neurons. Known are: warn, fail"),
+            ("warn = 0.6", "assays.neurons: warn (0.6) must not be above fail (0.5)."),
+            ("plate_fail = 2", "assays.neurons.plate_fail: "),
+            ("artefacts = []", "assays.neurons.artefacts: "),
+        ],
+    )
+    def test_a_fault_names_the_assay_and_the_file(self, layers, line, told):
+        files, environ = layers
+        files["etc"].write_text(f"[assays.neurons]\n{line}")
+        with pytest.raises(SettingsError) as caught:
+            load_settings(environ=environ)
+        assert str(caught.value).startswith(f"{files['etc']}: ")
+        assert told in str(caught.value)
+
+
 class TestInAScript:
     def test_only_the_file_in_etc_counts(self, layers):
         """A user of the server must not be able to point it at a file of his own."""

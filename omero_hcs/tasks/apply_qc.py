@@ -29,6 +29,7 @@ from omero_hcs.tasks.base import (
     names_of,
 )
 from omero_hcs.tasks.qc_notes import TAG, KeyValuesFor, check_tag
+from omero_hcs.tasks.thresholds import threshold, thresholds_for, with_artefacts
 
 
 class Params(CellParams):
@@ -41,12 +42,16 @@ class Params(CellParams):
     weights: WeightsFile = None
     precision: Precision = "auto"
     any_scale: AnyScale = False
-    warn: Annotated[float, InDialog(MORE, name="Warn_From")] = Field(
-        default=0.2, ge=0, le=1, description="Abnormal fraction from which on a field warns."
+    assay: Annotated[str | None, InDialog(hint="Thresholds of your assay, if it has any.")] = Field(
+        default=None, description="Name of an assay of the settings, whose thresholds count."
     )
-    fail: Annotated[float, InDialog(MORE, name="Fail_From")] = Field(
-        default=0.5, ge=0, le=1, description="Abnormal fraction from which on a field fails."
-    )
+    warn: Annotated[float | None, InDialog(MORE, name="Warn_From")] = threshold("warn", ge=0, le=1)
+    fail: Annotated[float | None, InDialog(MORE, name="Fail_From")] = threshold("fail", ge=0, le=1)
+    well_fail: float | None = threshold("well_fail", ge=0, le=1)
+    plate_warn: float | None = threshold("plate_warn", ge=0, le=1)
+    plate_fail: float | None = threshold("plate_fail", ge=0, le=1)
+    min_cells: int | None = threshold("min_cells", ge=0)
+    artefacts: Annotated[tuple[str, ...] | None, InDialog(MORE)] = threshold("artefacts")
     rois: Annotated[int, InDialog(name="Regions_Per_Image")] = Field(
         default=200, ge=0, description="Most abnormal cells of an image that are kept as ROIs."
     )
@@ -71,13 +76,14 @@ class Params(CellParams):
 
 
 def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerprint:
-    """Another model file is another run."""
+    """Another model file, or other thresholds of the assay, are another run."""
     from omero_hcs.tasks.labels import positions_digest
     from omero_hcs.tasks.models import find_model
 
     return Fingerprint(
         model=find_model(params.model, request.settings, store),
         labels_sha256=positions_digest(store, request.targets, params),
+        more={"thresholds": thresholds_for(params, request.settings).model_dump(mode="json")},
     )
 
 
@@ -97,6 +103,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
 
     model = find_model(params.model, request.settings, store)
     card = load(model).card
+    limits = with_artefacts(thresholds_for(params, request.settings), card.classes)
     find_weights(
         card.encoder.name,
         path=weights_of(card, params.weights),
@@ -113,6 +120,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
         "survey": survey.model_dump(mode="json"),
         "units_per_image": max(Counter(unit.image for unit, _ in pairs).values(), default=1),
         "classes": card.classes,
+        "thresholds": limits.model_dump(mode="json"),
         "params": params.model_dump(mode="json"),
     }
     return Plan(tuple(unit for unit, _ in pairs), context)

@@ -207,10 +207,14 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Digests that decide, with the parameters, whether two requests are the same run."""
+    """What decides, with the parameters, whether two requests are the same run.
+
+    `more` is what the installation's settings add to it, as JSON has it.
+    """
 
     model: ModelRef | None = None
     labels_sha256: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 TASKS: Mapping[str, str] = {

@@ -99,17 +99,16 @@ def request_key(
     name: str, params: TaskParams, store: PlateStore, request: Request, marks: Fingerprint
 ) -> str:
     """Key of a request: the same for the same task, objects, parameters, model and labels."""
-    return run_key(
-        {
-            "task": name,
-            "store": store.spec.uri,
-            "objects": [target.model_dump() for target in request.targets],
-            "params": params.model_dump(mode="json"),
-            "model": marks.model.sha256 if marks.model else None,
-            "labels": marks.labels_sha256,
-            "version": package_version(),
-        }
-    )
+    asked = {
+        "task": name,
+        "store": store.spec.uri,
+        "objects": [target.model_dump() for target in request.targets],
+        "params": params.model_dump(mode="json"),
+        "model": marks.model.sha256 if marks.model else None,
+        "labels": marks.labels_sha256,
+        "version": package_version(),
+    }
+    return run_key({**asked, **marks.more})
 
 
 def run_task(  # noqa: PLR0913  (each one is a choice of the caller's)

@@ -30,7 +30,8 @@ from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.screen_overview import PlateResults, run_overviews
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.suspects import most_suspicious
-from omero_hcs.tasks.verdicts import field_row, well_rows
+from omero_hcs.tasks.thresholds import thresholds_used
+from omero_hcs.tasks.verdicts import artefacts_of, field_row, kept_cells, well_rows
 
 _OF_A_PLATE = "table, tags and key-values of wells, key-values of the plate, heat-map"
 """What a run over images that are no plate leaves out."""
@@ -53,7 +54,8 @@ def field_rois(spec: RunSpec, unit: Unit, part: UnitResult, *, limit: int) -> tu
     cells = part.cells
     if not len(cells) or not limit:
         return ()
-    abnormal = np.flatnonzero(cells["class"] != spec.context["classes"][0])
+    artefacts = thresholds_used(spec.context).artefacts or ()
+    abnormal = np.flatnonzero(np.isin(cells["class"], artefacts))
     worst = abnormal[np.argsort(-cells["abnormal"][abnormal], kind="stable")][:limit]
     half = spec.context["survey"]["scale"]["side_px"] / 2
     plane = unit.z if isinstance(unit.z, int) else 0
@@ -75,20 +77,19 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
     """Join the parts, judge fields and wells, and write down what a person wants to see."""
     classes: tuple[str, ...] = tuple(spec.context["classes"])
     survey = PlateSurvey.model_validate(spec.context["survey"])
-    judge = partial(
-        field_row,
-        classes=classes,
-        few_nuclei=survey.few_nuclei if survey.nuclear else 0.0,
-        warn=spec.params["warn"],
-        fail=spec.params["fail"],
-    )
+    limits = thresholds_used(spec.context)
+    few = survey.few_nuclei if survey.nuclear else 0.0
+    judge = partial(field_row, classes=classes, few_nuclei=few, limits=limits)
     joined = field_tables(parts, progress=progress, judge=judge)
-    cells, fields = joined.cells, joined.fields
-    joined = replace(joined, warnings=(*survey.warnings, *joined.warnings))
+    fields, artefacts = joined.fields, artefacts_of(limits, classes)
+    cells = joined.cells
+    if len(cells):
+        cells = cells.with_columns(kept=kept_cells(cells, fields, artefacts))
+    joined = replace(joined, cells=cells, warnings=(*survey.warnings, *joined.warnings))
     summary = {
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
-        **_verdict_counts(cells, fields, classes),
+        **_verdict_counts(cells, fields, classes, artefacts),
         "most suspicious": most_suspicious(fields) or "",
         "model": spec.model.name if spec.model else "",
         "encoder": encoder_line(fields),
@@ -110,11 +111,13 @@ def _left_out(store: PlateStore, targets: Sequence[ObjectRef]) -> str:
     return f"{_OF_A_PLATE}: {', '.join(sets)} {verb} no plate"
 
 
-def _verdict_counts(cells: Table, fields: Table, classes: Sequence[str]) -> dict[str, Any]:
+def _verdict_counts(
+    cells: Table, fields: Table, classes: Sequence[str], artefacts: Sequence[str]
+) -> dict[str, Any]:
     real = cells.where(cells["centre"] != "tile") if len(cells) else cells
     judged = real if len(real) else cells
     counts = {name: int((judged["class"] == name).sum()) for name in classes} if len(judged) else {}
-    abnormal = len(judged) - counts.get(classes[0], 0)
+    abnormal = sum(counts.get(name, 0) for name in artefacts)
     return {
         "classes": counts,
         "abnormal": f"{abnormal / len(judged):.1%}" if len(judged) else "nothing judged",
@@ -192,11 +195,5 @@ def _wells(plate: Plate, fields: Table, spec: RunSpec) -> Table:
         }
         for well in plate.wells
     }
-    rows = well_rows(
-        fields,
-        spec.context["classes"],
-        facts,
-        warn=spec.params["warn"],
-        fail=spec.params["fail"],
-    )
-    return Table.from_rows(rows)
+    limits = thresholds_used(spec.context)
+    return Table.from_rows(well_rows(fields, spec.context["classes"], facts, limits=limits))

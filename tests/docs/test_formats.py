@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from omero_hcs.results import CELL_COLUMNS, LABEL_COLUMNS, Table
+from omero_hcs.settings import Thresholds
 from omero_hcs.tasks.verdicts import field_row, well_rows
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
@@ -31,10 +32,10 @@ def test_the_page_has_every_column_of_fields_and_wells():
             "abnormal": np.array([0.1]),
         }
     )
-    field = field_row(cells, CLASSES, few_nuclei=1.0, warn=0.2, fail=0.5)
+    field = field_row(cells, CLASSES, few_nuclei=1.0, limits=Thresholds())
     place = {"plate": "p", "well": "B03", "status": "done"}
     wells = well_rows(
-        Table.from_rows([{**place, **field}]), CLASSES, {("p", "B03"): {}}, warn=0.2, fail=0.5
+        Table.from_rows([{**place, **field}]), CLASSES, {("p", "B03"): {}}, limits=Thresholds()
     )
     columns = {re.sub("^n_.*", "n_<class>", name) for name in [*field, *wells[0]]}
     text = section("fields")
