@@ -64,8 +64,14 @@ SCRIPTS: Mapping[str, Script] = {
         "regions, tags, key-values, tables, a heat-map and a report. What users made is never "
         "changed; HCS_Runs undoes a run.",
         params="omero_hcs.tasks.apply_qc:Params",
-        choices={"model": "omero_hcs.scripting.models:choices"},
-        chosen={"model": "omero_hcs.scripting.models:chosen"},
+        choices={
+            "model": "omero_hcs.scripting.models:choices",
+            "assay": "omero_hcs.scripting.assays:choices",
+        },
+        chosen={
+            "model": "omero_hcs.scripting.models:chosen",
+            "assay": "omero_hcs.scripting.assays:chosen",
+        },
     ),
     "train_qc": Script(
         name="Train_Quality_Model",

@@ -121,9 +121,9 @@ def _input(script: Script, shown: Shown, grouping: str, client: Any) -> Any:
         return scripts.String(shown.title, **given)
     if kind is bool:
         return scripts.Bool(shown.title, **given, default=default)
-    if kind in (int, float):
-        given |= {"default": default, **_limits(shown.field)}
-        return (scripts.Long if kind is int else scripts.Double)(shown.title, **given)
+    if number := _number(kind):
+        given |= _limits(shown.field) | ({} if default is None else {"default": default})
+        return (scripts.Long if number is int else scripts.Double)(shown.title, **given)
     if get_origin(kind) is Literal:
         values = [rstring(value) for value in get_args(kind)]
         return scripts.String(shown.title, **given, values=values, default=default)
@@ -132,6 +132,12 @@ def _input(script: Script, shown: Shown, grouping: str, client: Any) -> Any:
     if shown.how.from_one and isinstance(default, int):
         default += 1
     return scripts.String(shown.title, **given, default=str(default))
+
+
+def _number(kind: Any) -> type | None:
+    """Give int or float where a parameter takes one and, at most, nothing instead."""
+    kinds = set(get_args(kind) or (kind,)) - {type(None)}
+    return next((item for item in (int, float) if kinds == {item}), None)
 
 
 def _limits(field: FieldInfo) -> dict[str, Any]:

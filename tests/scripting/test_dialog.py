@@ -8,9 +8,12 @@ pytest.importorskip("omero.gateway", reason="the extra 'omero' is not installed"
 
 from omero.rtypes import unwrap
 
+from omero_hcs.errors import InputError
+from omero_hcs.scripting import assays
 from omero_hcs.scripting.catalog import KINDS, SCRIPTS
 from omero_hcs.scripting.dialog import inputs_of, shown_fields
 from omero_hcs.scripting.encoders import choices as encoders
+from omero_hcs.settings import LoadedSettings, Settings, Thresholds
 from omero_hcs.tasks.train_qc import Params
 
 INLINE = [name for name, script in SCRIPTS.items() if script.dry_run]
@@ -70,3 +73,22 @@ def test_parameters_that_name_files_are_in_no_dialog():
 def test_encoders_are_those_whose_weights_are_installed():
     assert encoders(None)[0] == "tf_efficientnet_lite0"
     assert unwrap(dialog("train_qc")["Encoder"].values) == encoders(None)
+
+
+def test_thresholds_are_empty_numbers_within_limits_so_that_the_assays_count():
+    warn = dialog("apply_qc")["Warn_From"]
+    assert unwrap(warn.prototype) == 0.0  # the type's own, as OMERO has it for "no default"
+    assert not warn.useDefault
+    assert (unwrap(warn.min), unwrap(warn.max)) == (0.0, 1.0)
+    assert "or 0.2" in warn.description
+
+
+def test_assays_are_those_of_the_facilitys_file(monkeypatch):
+    known = Settings(assays={"neurons": Thresholds(warn=0.1)})
+    loaded = LoadedSettings(known, {})
+    monkeypatch.setattr(assays, "load_settings", lambda: loaded)
+    assert unwrap(dialog("apply_qc")["Assay"].values) == ["usual thresholds", "neurons"]
+    assert assays.chosen("neurons") == "neurons"
+    assert assays.chosen("usual thresholds") is None
+    with pytest.raises(InputError, match="no assay 'liver' here"):
+        assays.chosen("liver")
