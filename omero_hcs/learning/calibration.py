@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from omero_hcs.learning.heads import Labels
+from omero_hcs.learning.lessons import Labels
 from omero_hcs.learning.modelcard import CalibrationCard
 
 Proba = NDArray[np.floating[Any]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from omero_hcs.errors import InputError
-from omero_hcs.learning.heads import Labels
+from omero_hcs.learning.lessons import Labels
 
 Proba = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]

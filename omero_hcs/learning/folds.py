@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from omero_hcs.errors import LabelError
-from omero_hcs.learning.heads import Labels
+from omero_hcs.learning.lessons import Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)

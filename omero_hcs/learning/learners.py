@@ -10,7 +10,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from omero_hcs.learning.heads import Features, Head, Labels
+from omero_hcs.learning.heads import Head
+from omero_hcs.learning.lessons import Features, Labels
 
 Rows = NDArray[np.intp]
 
@@ -56,18 +57,29 @@ class FrozenLearner:
         Class numbers.
     classes : int
         How many there are.
+    groups : array, shape (N,), optional
+        What a head that tries out its options keeps together, usually the well.
     """
 
     make_head: Callable[[], Head]
     features: Features
     labels: Labels
     classes: int
+    groups: NDArray[Any] | None = None
 
     def judge(self, train: Rows, test: Rows, *, seed: int) -> NDArray[np.float32]:
         """Teach a new head; see `Learner.judge`."""
-        head = self.make_head()
-        head.fit(self.features[train], self.labels[train], seed=seed, classes=self.classes)
-        return head.predict_proba(self.features[test])
+        return self.taught(train, seed=seed).predict_proba(self.features[test])
+
+    def taught(self, train: Rows, *, seed: int) -> Head:
+        """Give a head that learnt from the rows `train`."""
+        return self.make_head().fit(
+            self.features[train],
+            self.labels[train],
+            seed=seed,
+            classes=self.classes,
+            groups=None if self.groups is None else self.groups[train],
+        )
 
 
 def cross_validate(

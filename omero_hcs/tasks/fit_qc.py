@@ -68,9 +68,10 @@ def fit_qc(spec: RunSpec, params: Params, examples: Examples) -> Fitted:
     names = spec.context["classes"]
     _check_enough(examples, names)
     classes = class_numbers(examples.table, names)
-    learner = FrozenLearner(params.new_head, features, classes, len(names))
+    groups = examples.table["group"]
+    learner = FrozenLearner(params.new_head, features, classes, len(names), groups)
     held_out = _held_out(params, names, learner, examples.table)
-    head = params.new_head().fit(features, classes, seed=params.seed)
+    head = learner.taught(np.arange(len(classes)), seed=params.seed)
     card = make_card(spec, examples, (encoder, embedder), head, metrics=held_out.metrics)
     card = card.model_copy(update={"calibration": held_out.calibration})
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENCODER = "tf_efficientnet_lite0"
 """Encoder where none is named: its weights come with an installation, without a network."""
 
-HeadKind = Literal["knn", "linear"]
+HeadKind = Literal["knn", "linear", "logistic"]
 
 
 class EncoderChoice(BaseModel):
@@ -35,11 +35,17 @@ class ModelChoice(EncoderChoice):
 
     head: Annotated[HeadKind, InDialog(MORE)] = Field(
         default="linear",
-        description="What judges the features: one layer, or the nearest labelled cells.",
+        description="What judges the features: the nearest labelled cells (knn), a layer taught by"
+        " the paper's schedule (linear), or a regularised logistic regression (logistic).",
+    )
+    class_weights: Annotated[Literal["balanced", "none"], InDialog(MORE)] = Field(
+        default="balanced",
+        description="Whether classes count alike however many labels each has (balanced), or each"
+        " label does (none).",
     )
 
     def new_head(self) -> Head:
         """Make an untrained head."""
         from omero_hcs.learning.heads import make_head
 
-        return make_head(self.head)
+        return make_head(self.head, class_weights=self.class_weights)

@@ -31,7 +31,7 @@ SAMPLES = Path(__file__).parent / "samples"
 SCALE = CropScale(side_px=45, side_um=None, side_nuclei=3.0)
 
 
-@pytest.fixture(params=["knn", "linear"])
+@pytest.fixture(params=["knn", "linear", "logistic"])
 def head(request):
     features = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
     return make_head(request.param).fit(features, np.tile([0, 1], 6))
