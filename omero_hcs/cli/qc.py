@@ -6,7 +6,13 @@ import click
 
 from omero_hcs.cli.groups import LazyGroup, Verb
 
-QC_VERBS: dict[str, Verb] = {}
+QC_VERBS: dict[str, Verb] = {
+    "export": Verb(
+        "omero_hcs.cli.qc_export:command",
+        "Write what to leave out for CellProfiler, pycytominer and pandas.",
+        "disk",
+    ),
+}
 
 
 @click.group("qc", cls=LazyGroup, verbs=QC_VERBS)
