@@ -38,6 +38,36 @@ Planes = Sequence[tuple[Unit, Site]]
 _SHOWN = 3
 
 
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Labels of one plane, and the nuclei that they are meant for.
+
+    Parameters
+    ----------
+    unit : Unit
+        The plane.
+    rows : array, shape (N,)
+        Labels, as rows of their table.
+    crops : array, shape (N, C, side, side)
+        In [0, 1].
+    centers : array, shape (N, 2)
+        Where they were cut, (y, x) in pixels.
+    alone : array, shape (N,), bool
+        Labels that have no nucleus near.
+    """
+
+    unit: Unit
+    rows: NDArray[np.intp]
+    crops: Crops
+    centers: NDArray[np.float64]
+    alone: NDArray[np.bool_]
+
+    @property
+    def places(self) -> list[tuple[Any, ...]]:
+        """Keys of the places: equal where two labels are about the same cell."""
+        return [(self.unit.id, *center) for center in self.centers.round(3).tolist()]
+
+
 @dataclass(eq=False)
 class Examples:
     """The labelled cells of a run, gathered field by field.
@@ -107,18 +137,28 @@ class Examples:
 
     def _of_image(self, planes: Planes, rows: NDArray[np.intp]) -> Iterator[Crops]:
         labelled: list[NDArray[np.float64]] = []
-        for unit, own in self._labelled_planes(planes, rows[~self._weak[rows]]):
-            points, reach = (self._pairs(names, own) for names in (("y", "x"), REACH_COLUMNS))
-            crops, centers, alone = self.finder.crops_at(unit, points, reach)
-            places = [(unit.id, *center) for center in centers.round(3).tolist()]
-            settled = self._settle(unit, own, centers, places)
+        for found in self._matched(planes, rows):
+            unit, own, centers, alone = found.unit, found.rows, found.centers, found.alone
+            settled = self._settle(unit, own, centers, found.places)
             labelled.append(centers[~alone])
             self.alone += int(alone[settled.rows].sum())
             self._keep(unit, own[settled.rows], centers[settled.rows], weak=False)
-            yield self._normal(crops[settled.rows])
+            yield found.crops[settled.rows]
         about_all = rows[self._weak[rows]]
         if len(about_all):
             yield from self._of_field(planes, about_all, labelled)
+
+    def matched(self) -> Iterator[Matched]:
+        """Find the nucleus that each label with a place is meant for, plane by plane."""
+        for planes in self.fields:
+            rows = self._rows.of(planes[0][1], planes[0][0].target.id)
+            yield from self._matched(planes, rows)
+
+    def _matched(self, planes: Planes, rows: NDArray[np.intp]) -> Iterator[Matched]:
+        for unit, own in self._labelled_planes(planes, rows[~self._weak[rows]]):
+            points, reach = (self._pairs(names, own) for names in (("y", "x"), REACH_COLUMNS))
+            crops, centers, alone = self.finder.crops_at(unit, points, reach)
+            yield Matched(unit, own, self._normal(crops), centers, alone)
 
     def _pairs(self, names: Sequence[str], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Two columns of labels, shape (N, 2)."""
