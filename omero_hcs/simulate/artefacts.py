@@ -168,9 +168,9 @@ def _pile_up(
     away = np.hypot(cells.y - cells.y[row], cells.x - cells.x[row])
     rows = np.argsort(away, kind="stable")[: int(rng.integers(3, 7))]
     gap = trouble.physical * float(cells.diameter[rows].mean())
-    turn = rng.uniform(0, 2 * np.pi) + np.arange(len(rows)) * 2.399963
-    # Sunflower places keep neighbours about one gap apart.
-    reach = gap * 0.62 * np.sqrt(np.arange(len(rows)) * np.pi)
+    # One in the middle and the others side by side around it: each is one gap from its neighbours.
+    turn = rng.uniform(0, 2 * np.pi) + np.arange(len(rows)) * np.pi / 3
+    reach = gap * (np.arange(len(rows)) > 0)
     body = cells.body.copy()
     body[rows] = np.maximum(body[rows] * (1 - 0.35 * trouble.severity), cells.outline[rows] * 1.1)
     y, x = cells.y.copy(), cells.x.copy()

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from omero_hcs.simulate.artefacts import plan_faults, spoil_cells
 from omero_hcs.simulate.cells import Population, draw_cells
@@ -56,6 +57,23 @@ def test_spoiled_cells_are_noted_and_the_others_left_as_they_are():
     untouched = ~np.isin(cells.id, list(faults))
     np.testing.assert_array_equal(cells.y[untouched], spoiled.y[untouched])
     np.testing.assert_array_equal(cells.outline[untouched], spoiled.outline[untouched])
+
+
+def test_cells_of_a_clump_lie_as_close_as_its_size_says():
+    rng = np.random.default_rng(0)
+    clumped = 0
+    for _ in range(40):
+        cells, faults = spoil_cells(draw_cells(Population(40, (512, 512)), rng), 0.1, 0.0, rng)
+        rows = {label: row for row, label in enumerate(cells.id.tolist())}
+        for trouble in {each for each in faults.values() if each.label == "clump"}:
+            own = [rows[label] for label, each in faults.items() if each == trouble]
+            places = np.stack([cells.y[own], cells.x[own]], axis=1)
+            gap, _ = cKDTree(places).query(places, k=2)
+            expected = trouble.physical * cells.diameter[own].mean()
+            if len(own) > 2:  # of a clump that another one was piled on to, less is left
+                clumped += len(own)
+                np.testing.assert_allclose(gap[:, 1], expected, rtol=0.3)
+    assert clumped > 15
 
 
 def test_a_plate_has_cells_with_every_artefact():
