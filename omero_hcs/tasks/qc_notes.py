@@ -11,6 +11,8 @@ import numpy as np
 
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import KeyValues, Table, Tag
+from omero_hcs.tasks.plate_record import effects_of
+from omero_hcs.tasks.thresholds import described, thresholds_used
 
 NAMESPACE = "omero-hcs/qc"
 """Of all key-values of a quality run."""
@@ -98,15 +100,22 @@ def _of_plate(run: Mapping[str, Any], tables: Mapping[str, Table]) -> tuple[tupl
     cells, wells = tables["cells"], tables["wells"]
     found = cells.where(cells["centre"] != "tile") if "centre" in cells else cells
     cells = found if len(found) else cells  # as the run's summary counts them
-    abnormal = float((cells["class"] != run["classes"][0]).mean()) if len(cells) else 0.0
+    limits, plate = thresholds_used(run), run.get("plate") or {}
+    abnormal = float(np.isin(cells["class"], limits.artefacts or ()).mean()) if len(cells) else 0.0
     verdicts = Counter(wells["verdict"].tolist()) if len(wells) else Counter()
-    return (
+    pairs = (
         ("run", str(run["run_id"])),
         ("model", str(run["model"]["name"])),
+        ("verdict", str(plate.get("verdict", ""))),
+        ("why", str(plate.get("why", ""))),
         ("cells", str(len(cells))),
+        ("cells kept", str(int(cells["kept"].sum())) if "kept" in cells else ""),
         ("abnormal fraction", f"{abnormal:.4f}"),
         *((f"wells: {name}", str(count)) for name, count in sorted(verdicts.items())),
+        ("position effects", " ".join(str(effect["text"]) for effect in effects_of(run))),
+        ("thresholds", described(limits, assay=run["params"].get("assay"))),
     )
+    return _told(pairs)
 
 
 def _of_rows(
@@ -117,11 +126,16 @@ def _of_rows(
         pairs = (
             ("run", str(run["run_id"])),
             ("verdict", str(row["verdict"])),
+            ("why", str(row.get("why", ""))),
             ("abnormal fraction", "" if np.isnan(fraction) else f"{fraction:.4f}"),
             ("cells", str(row["cells"])),
         )
-        told = tuple((name, value) for name, value in pairs if value)
-        yield KeyValues(kind, f"{prefix}{row[kind]}", NAMESPACE, told)
+        yield KeyValues(kind, f"{prefix}{row[kind]}", NAMESPACE, _told(pairs))
+
+
+def _told(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Leave out what has no value."""
+    return tuple((name, value) for name, value in pairs if value)
 
 
 def image_rows(fields: Table) -> list[dict[str, Any]]:

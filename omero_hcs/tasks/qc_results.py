@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omero_hcs.jobs.parts import Parts
-from omero_hcs.model import ObjectRef, Plate, RunSpec, Unit
+from omero_hcs.model import Layout, ObjectRef, Plate, RunSpec, Unit
 from omero_hcs.results import ResultFile, Results, Roi, Table, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Outcome, Progress, layout_of
+from omero_hcs.tasks.hand_metrics import with_hand_metrics
 from omero_hcs.tasks.models import load
 from omero_hcs.tasks.outcome import (
     JoinedParts,
@@ -25,12 +27,13 @@ from omero_hcs.tasks.outcome import (
     of_target,
     run_file,
 )
+from omero_hcs.tasks.plate_record import effects_of, kept_line, plate_record
 from omero_hcs.tasks.qc_notes import qc_key_values, qc_tags
 from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.screen_overview import PlateResults, run_overviews
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.suspects import most_suspicious
-from omero_hcs.tasks.thresholds import thresholds_used
+from omero_hcs.tasks.thresholds import described, thresholds_used
 from omero_hcs.tasks.verdicts import artefacts_of, field_row, kept_cells, well_rows
 
 _OF_A_PLATE = "table, tags and key-values of wells, key-values of the plate, heat-map"
@@ -86,19 +89,21 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
     if len(cells):
         cells = cells.with_columns(kept=kept_cells(cells, fields, artefacts))
     joined = replace(joined, cells=cells, warnings=(*survey.warnings, *joined.warnings))
+    judged = tuple(_judged(store, spec, target, joined) for target in spec.targets)
     summary = {
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
         **_verdict_counts(cells, fields, classes, artefacts),
+        **_of_plates(judged),
+        "cells kept": kept_line(fields),
+        "thresholds": described(limits, assay=spec.params.get("assay")),
         "most suspicious": most_suspicious(fields) or "",
         "model": spec.model.name if spec.model else "",
         "encoder": encoder_line(fields),
         "left out": _left_out(store, spec.targets),
         "warnings": list(joined.warnings),
     }
-    results = tuple(
-        _target_results(store, spec, target, joined, progress) for target in spec.targets
-    )
+    results = tuple(_target_results(store, spec, one, joined.warnings, progress) for one in judged)
     found = {item.target.id: PlateResults(spec.run_id, item.tables) for item in results}
     return Outcome(results, summary, closing=run_overviews(store, spec, found))
 
@@ -131,20 +136,71 @@ def _tally(values: Any) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _target_results(
-    store: PlateStore, spec: RunSpec, target: ObjectRef, joined: JoinedParts, progress: Progress
-) -> Results:
-    layout = layout_of(store, target)
-    tables = {
-        "cells": of_target(joined.cells, target),
-        "fields": of_target(joined.fields, target),
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """One plate or image set of a run: its tables, and what is said of a plate as a whole."""
+
+    target: ObjectRef
+    name: str
+    tables: dict[str, Table]
+    plate: dict[str, Any] | None = None
+
+
+def _judged(store: PlateStore, spec: RunSpec, target: ObjectRef, joined: JoinedParts) -> _Judged:
+    layout, survey = layout_of(store, target), spec.context["survey"]
+    cells, fields = of_target(joined.cells, target), of_target(joined.fields, target)
+    fields = with_hand_metrics(fields, survey["channels"], _of_controls(layout, fields))
+    tables = {"cells": cells, "fields": fields}
+    if not isinstance(layout, Plate) or not len(fields):
+        return _Judged(target, layout.name, tables)
+    tables["wells"] = _wells(layout, fields, spec)
+    limits = thresholds_used(spec.context)
+    plate = plate_record(layout, tables, limits, nuclear=survey["nuclear"] or "")
+    return _Judged(target, layout.name, tables, plate)
+
+
+def _of_controls(layout: Layout, fields: Table) -> NDArray[np.bool_] | None:
+    """Fields of negative controls; None without wells."""
+    if not isinstance(layout, Plate):
+        return None
+    names = [well.name for well in layout.wells if well.role == "negative_control"]
+    return np.isin(fields["well"], names)
+
+
+def _of_plates(judged: Sequence[_Judged]) -> dict[str, Any]:
+    """Tell the verdict of each plate and the effects of places on it."""
+    plates = [(one.name, one.plate) for one in judged if one.plate]
+    verdicts = {name: f"{plate['verdict']} ({plate['why']})" for name, plate in plates}
+    effects = [
+        effect["text"] if len(plates) == 1 else f"{name}: {effect['text']}"
+        for name, plate in plates
+        for effect in effects_of({"plate": plate})
+    ]
+    told = [f"Plate {name}: {verdict}." for name, verdict in verdicts.items()]
+    told += [f"Effects of places on the plate: {' '.join(effects)}"] if effects else []
+    return {
+        "plate verdict": verdicts if len(verdicts) > 1 else "".join(verdicts.values()),
+        "position effects": effects,
+        "told": " ".join(told),
     }
-    if isinstance(layout, Plate) and len(tables["fields"]):
-        tables["wells"] = _wells(layout, tables["fields"], spec)
-    card = load(spec.model).card.model_dump(mode="json")
-    classes = list(spec.context["classes"])
-    record = run_file(spec, warnings=joined.warnings, card=card, classes=classes)
-    return qc_results(store, target, tables, record, progress)
+
+
+def _target_results(
+    store: PlateStore,
+    spec: RunSpec,
+    judged: _Judged,
+    warnings: Sequence[str],
+    progress: Progress,
+) -> Results:
+    record = run_file(
+        spec,
+        warnings=warnings,
+        card=load(spec.model).card.model_dump(mode="json"),
+        classes=list(spec.context["classes"]),
+        thresholds=thresholds_used(spec.context).model_dump(mode="json"),
+        plate=judged.plate,
+    )
+    return qc_results(store, judged.target, judged.tables, record, progress)
 
 
 def qc_results(

@@ -38,5 +38,6 @@ def test_the_page_has_every_column_of_fields_and_wells():
         Table.from_rows([{**place, **field}]), CLASSES, {("p", "B03"): {}}, limits=Thresholds()
     )
     columns = {re.sub("^n_.*", "n_<class>", name) for name in [*field, *wells[0]]}
+    columns |= {"z_<measure>_<channel>", "hand_finding"}
     text = section("fields")
     assert {name for name in columns if f"`{name}`" not in text} <= {"plate", "well"}

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from omero_hcs.model import ObjectRef
 from omero_hcs.results import Table
+from omero_hcs.settings import Thresholds
 from omero_hcs.tasks.apply_qc import Params
 from omero_hcs.tasks.qc_notes import NAMESPACE, image_rows, qc_key_values, qc_tags
+from omero_hcs.tasks.thresholds import described
 
 PLATE = ObjectRef(kind="plate", id="51")
 SET = ObjectRef(kind="images", id="dataset:7")
@@ -90,6 +92,7 @@ class TestKeyValues:
             "wells: fail": "1",
             "wells: pass": "1",
             "wells: unknown": "1",
+            "thresholds": described(Thresholds()),
         }
         assert found["well", "51/A02"] == {
             "run": "r1",
@@ -98,6 +101,27 @@ class TestKeyValues:
             "cells": "3",
         }
         assert "abnormal fraction" not in found["well", "51/A03"]
+
+    def test_verdicts_say_why_and_effects_of_places_only_where_they_were_found(self):
+        wells = TABLES["wells"].with_columns(why=np.array(["", "60 % abnormal", "unread"]))
+        cells = TABLES["cells"].with_columns(kept=np.array([True, True, False, True]))
+        effects = [{"text": "Wells at the edge have 20 % fewer cells."}]
+        plate = {"verdict": "fail", "why": "1 of 2 wells failed", "positions": {"effects": effects}}
+        tables = {**TABLES, "wells": wells, "cells": cells}
+        items = qc_key_values(run() | {"plate": plate}, PLATE, tables)
+        on_plate, *on_wells = (dict(item.pairs) for item in items)
+        assert (on_plate["verdict"], on_plate["why"]) == ("fail", "1 of 2 wells failed")
+        assert on_plate["cells kept"] == "3"
+        assert on_plate["position effects"] == "Wells at the edge have 20 % fewer cells."
+        assert [well.get("why") for well in on_wells] == [None, "60 % abnormal", "unread"]
+        plate["positions"] = {"effects": []}
+        (quiet, *_) = qc_key_values(run() | {"plate": plate}, PLATE, tables)
+        assert "position effects" not in dict(quiet.pairs)
+
+    def test_classes_that_are_no_artefacts_are_not_abnormal(self):
+        limits = Thresholds(artefacts=("dead",)).model_dump(mode="json")
+        found = qc_key_values(run() | {"thresholds": limits}, PLATE, TABLES)
+        assert dict(found[0].pairs)["abnormal fraction"] == "0.0000"
 
     @pytest.mark.parametrize(
         ("wanted", "kinds"),
