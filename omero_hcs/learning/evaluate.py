@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from omero_hcs.errors import InputError
 from omero_hcs.learning.lessons import Labels
@@ -58,26 +64,95 @@ def scores(
         If shapes do not fit.
     """
     _check(y_true, proba, classes)
-    names = np.arange(len(y_true)) if groups is None else np.asarray(groups)
-    _, group = np.unique(names, return_inverse=True)
-    count = int(group.max()) + 1
-    predicted = proba.argmax(axis=1)
-    found: dict[str, float | int] = {"labels": len(y_true), "groups": count}
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-    drawn = {
-        **_confusion_draws(y_true, predicted, group, weights, len(classes)),
-        "auc": _auc_draws(y_true, proba, group, weights),
-    }
-    values = {
-        "accuracy": float(accuracy_score(y_true, predicted)),
-        "f1": float(f1_score(y_true, predicted, average="weighted", zero_division=0)),
+    drawn = _draws(len(y_true), groups, rng, draws)
+    found: dict[str, float | int] = {"labels": len(y_true), "groups": drawn[1].shape[1]}
+    each = _scores_of_draws(y_true, proba, *drawn)
+    for name, value in score_values(y_true, proba).items():
+        low, high = _interval(each[name])
+        found |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return found
+
+
+def score_values(y_true: Labels, proba: Proba) -> dict[str, float]:
+    """Accuracy, F1 and AUC as in `scores`, without intervals."""
+    said = proba.argmax(axis=1)
+    return {
+        "accuracy": float(accuracy_score(y_true, said)),
+        "f1": float(f1_score(y_true, said, average="weighted", zero_division=0)),
         "auc": _auc(y_true, proba),
     }
-    for name, value in values.items():
-        usable = drawn[name][np.isfinite(drawn[name])]
-        low, high = np.percentile(usable, LEVELS) if len(usable) else (np.nan, np.nan)
-        found |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def score_gains(
+    y_true: Labels,
+    proba: Proba,
+    reference: Proba,
+    groups: NDArray[Any] | None = None,
+    *,
+    rng: Generator,
+) -> dict[str, float]:
+    """How much better judgements are than others of the same cells, with 95 % intervals.
+
+    Parameters
+    ----------
+    y_true : array, shape (N,), int
+        True class numbers.
+    proba, reference : array, shape (N, K)
+        Probabilities of the two that are compared.
+    groups : array, shape (N,), optional
+        What is drawn again together, usually the well; both are scored on the same draws.
+    rng : Generator
+        Draws the groups.
+
+    Returns
+    -------
+    dict
+        "accuracy", "f1", "auc", each with "_low" and "_high": above 0 where `proba` is better.
+    """
+    drawn = _draws(len(y_true), groups, rng, DRAWS)
+    own, other = (_scores_of_draws(y_true, one, *drawn) for one in (proba, reference))
+    mine, theirs = score_values(y_true, proba), score_values(y_true, reference)
+    found: dict[str, float] = {}
+    for name in mine:
+        low, high = _interval(own[name] - other[name])
+        found |= {name: mine[name] - theirs[name], f"{name}_low": low, f"{name}_high": high}
     return found
+
+
+def class_scores(y_true: Labels, proba: Proba, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Precision and recall of each class, and as what its cells were judged.
+
+    Parameters
+    ----------
+    y_true : array, shape (N,), int
+        True class numbers.
+    proba : array, shape (N, K)
+        Probabilities.
+    classes : sequence of str
+        Names of the K classes.
+
+    Returns
+    -------
+    list of dict
+        A dict a class: "class", "labels", "precision", "recall", "f1", and "judged", the number
+        of its cells by the class that they were judged as. What has no cells to it is NaN.
+    """
+    numbers, said = list(range(len(classes))), proba.argmax(axis=1)
+    precision, recall, f1, count = precision_recall_fscore_support(
+        y_true, said, labels=numbers, zero_division=np.nan
+    )
+    table = confusion_matrix(y_true, said, labels=numbers)
+    return [
+        {
+            "class": name,
+            "labels": int(count[one]),
+            "precision": float(precision[one]),
+            "recall": float(recall[one]),
+            "f1": float(f1[one]),
+            "judged": dict(zip(classes, table[one].tolist(), strict=True)),
+        }
+        for one, name in enumerate(classes)
+    ]
 
 
 def field_scores(
@@ -126,6 +201,34 @@ def _check(y_true: Labels, proba: Proba, classes: Sequence[str]) -> None:
             f"together for {len(classes)} classes."
         )
         raise InputError(msg)
+
+
+def _draws(
+    count: int, groups: NDArray[Any] | None, rng: Generator, draws: int
+) -> tuple[NDArray[np.intp], Floats]:
+    """Group number of each row, and how often each group is in each draw, (draws, groups)."""
+    names = np.arange(count) if groups is None else np.asarray(groups)
+    _, group = np.unique(names, return_inverse=True)
+    number = int(group.max()) + 1
+    weights = rng.multinomial(number, np.full(number, 1 / number), size=draws)
+    return group, weights.astype(np.float64)
+
+
+def _scores_of_draws(
+    y_true: Labels, proba: Proba, group: NDArray[np.intp], weights: Floats
+) -> dict[str, Floats]:
+    return {
+        **_confusion_draws(y_true, proba.argmax(axis=1), group, weights, proba.shape[1]),
+        "auc": _auc_draws(y_true, proba, group, weights),
+    }
+
+
+def _interval(drawn: Floats) -> tuple[float, float]:
+    usable = drawn[np.isfinite(drawn)]
+    if not len(usable):
+        return float("nan"), float("nan")
+    low, high = np.percentile(usable, LEVELS)
+    return float(low), float(high)
 
 
 def _auc(y_true: Labels, proba: Proba) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,20 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.imaging.crop import CropScale
+from omero_hcs.imaging.normalize import Normalization
+from omero_hcs.learning.embed import Embedder
+from omero_hcs.learning.encoders import Encoder
 from omero_hcs.learning.learners import FrozenLearner, Learner
 from omero_hcs.results import Table
-from omero_hcs.stores.base import PlateStore
-from omero_hcs.tasks.base import Progress, all_units, names_of, no_progress
+from omero_hcs.tasks.base import Progress, no_progress
 from omero_hcs.tasks.embedding import embedder_of_params
-from omero_hcs.tasks.examples import examples_of, has_own_planes
-from omero_hcs.tasks.label_places import check_labels
-from omero_hcs.tasks.labels import ExampleParams, class_order, find_labels, label_sources
-from omero_hcs.tasks.model_choice import ModelChoice
-from omero_hcs.tasks.survey import survey_plate
+from omero_hcs.tasks.qc_choices import LabelledParams
 
-
-class LabelledParams(ModelChoice, ExampleParams):
-    """Which labelled cells there are, how they are cropped, and what learns from them."""
+_SHOWN_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +43,8 @@ class Labelled:
         What a crop shows, where that is known.
     warnings : tuple of str
         What a user should know of the labels.
+    normalization : Normalization, optional
+        How grey values became intensities from 0 to 1, where that is known.
     """
 
     name: str
@@ -56,11 +54,21 @@ class Labelled:
     channels: tuple[str, ...]
     scale: CropScale | None = None
     warnings: tuple[str, ...] = ()
+    normalization: Normalization | None = None
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
         """Class numbers of the crops, shape (N,)."""
         return class_numbers(self.table, self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Labelled crops as an encoder sees them: features, shape (N, D)."""
+
+    encoder: Encoder
+    embedder: Embedder
+    features: NDArray[np.float32]
 
 
 def class_numbers(table: Table, names: Sequence[str]) -> NDArray[np.int64]:
@@ -69,43 +77,58 @@ def class_numbers(table: Table, names: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers[name] for name in table["label"].tolist()], dtype=np.int64)
 
 
-def labelled_of_store(
-    store: PlateStore, params: LabelledParams, progress: Progress = no_progress
-) -> Labelled:
-    """Crop what users labelled on the plates and images of a store.
-
-    Raises
-    ------
-    LabelError
-        If there are no labels, of one class only, or too few of a class.
-    """
-    targets = store.refs()
-    found = find_labels(store, targets, label_sources(params))
-    check_labels(store, targets, found.table, refuse=params.refuses, planes=has_own_planes(params))
-    classes = class_order(found.table, params.normal_class)
-    pairs, name = all_units(store, targets, params), names_of(store, targets)
-    survey = survey_plate(store, pairs, params, name=name, progress=progress)
-    examples = examples_of(store, targets, params, found.table, survey)
-    crops = np.concatenate(list(examples.crops()))
-    return Labelled(
-        name=name,
-        crops=crops,
-        table=examples.table,
-        classes=classes,
-        channels=survey.channels,
-        scale=survey.crop_scale(),
-        warnings=(*found.warnings(), *survey.warnings, *examples.warnings()),
-    )
-
-
-def learner_of(labelled: Labelled, params: LabelledParams) -> Learner:
-    """Show labelled crops to an encoder, once, and make what learns from them.
+def seen_by(labelled: Labelled, params: LabelledParams, progress: Progress = no_progress) -> Seen:
+    """Show labelled crops to an encoder, once.
 
     Raises
     ------
     WeightsNotFoundError, ChecksumError
         If the encoder's weights are nowhere, or not those that were named.
     """
-    _, embedder = embedder_of_params(params, len(labelled.channels))
-    features = embedder.embed(labelled.crops)
-    return FrozenLearner(params.new_head, features, labelled.numbers, len(labelled.classes))
+    encoder, embedder = embedder_of_params(params, len(labelled.channels))
+    return Seen(encoder, embedder, embedded(labelled.crops, embedder, progress))
+
+
+def embedded(
+    crops: NDArray[np.float32], embedder: Embedder, progress: Progress = no_progress
+) -> NDArray[np.float32]:
+    """Features of crops (N, C, S, S), shape (N, D)."""
+    found = [np.empty((0, embedder.dim), dtype=np.float32)]
+    stage = f"crops seen by {embedder.encoder.name}"
+    for _, features in embedder.stream(_in_parts(crops)):
+        found.append(features)
+        progress(stage, sum(map(len, found)), len(crops))
+    return np.concatenate(found)
+
+
+def _in_parts(crops: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for start in range(0, len(crops), _SHOWN_AT_ONCE):
+        yield start, crops[start : start + _SHOWN_AT_ONCE]
+
+
+def learner_of(
+    labelled: Labelled,
+    params: LabelledParams,
+    seen: Seen | None = None,
+    progress: Progress = no_progress,
+) -> Learner:
+    """Make what learns from labelled crops.
+
+    Parameters
+    ----------
+    labelled : Labelled
+        The crops.
+    params : LabelledParams
+        Which encoder and head.
+    seen : Seen, optional
+        The crops as that encoder sees them, where they were shown to it before.
+    progress : callable
+        See `tasks.base.Progress`.
+
+    Raises
+    ------
+    WeightsNotFoundError, ChecksumError
+        If the encoder's weights are nowhere, or not those that were named.
+    """
+    seen = seen or seen_by(labelled, params, progress)
+    return FrozenLearner(params.new_head, seen.features, labelled.numbers, len(labelled.classes))

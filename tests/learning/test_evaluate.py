@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from omero_hcs.errors import InputError
-from omero_hcs.learning.evaluate import field_scores, scores
+from omero_hcs.learning.evaluate import class_scores, field_scores, score_gains, scores
 
 CLASSES = ("normal", "blur", "debris")
 
@@ -90,3 +90,35 @@ class TestFields:
         proba = np.array([[0.51, 0.49], [0.1, 0.9]])
         args = np.array([1, 1]), proba, np.array(["a", "a"]), np.array(["w", "w"])
         assert field_scores(*args, rng=np.random.default_rng(0))["field_accuracy"] == 1.0
+
+
+class TestGains:
+    def test_judgements_gain_nothing_on_themselves(self, judged):
+        true, proba, wells = judged
+        found = score_gains(true, proba, proba, wells, rng=np.random.default_rng(0))
+        assert set(found.values()) == {0.0}
+
+    def test_the_same_draws_make_a_small_steady_gain_sure(self):
+        """Each well gets one more cell right: unsure by itself, sure when paired."""
+        rng = np.random.default_rng(0)
+        true, wells = np.tile([0, 1], 200), np.repeat(np.arange(20), 20)
+        hard = rng.random(20)[wells] > rng.random(400)
+        better = hard.copy()
+        better[np.arange(0, 400, 20)] = True
+        worse = hard.copy()
+        worse[np.arange(0, 400, 20)] = False
+        ways = [np.eye(2)[np.where(right, true, 1 - true)] for right in (better, worse)]
+        gain = score_gains(true, *ways, wells, rng=rng)
+        assert gain["accuracy_low"] > 0.04
+        alone = scores(true, ways[0], ("a", "b"), wells, rng=rng)
+        assert alone["accuracy_high"] - alone["accuracy_low"] > 0.1
+
+
+def test_classes_are_told_one_by_one():
+    proba = np.eye(3)[[0, 0, 1, 1, 0]]
+    normal, blur, debris = class_scores(np.array([0, 0, 1, 1, 1]), proba, CLASSES)
+    assert (normal["precision"], normal["recall"]) == (pytest.approx(2 / 3), 1.0)
+    assert (blur["labels"], blur["recall"]) == (3, pytest.approx(2 / 3))
+    assert blur["judged"] == {"normal": 1, "blur": 2, "debris": 0}
+    assert debris["labels"] == 0
+    assert np.isnan(debris["recall"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -103,6 +104,25 @@ def parse_pattern(pattern: str) -> FilePattern:
     ... )
     Place(row=1, column=2, field=1, channel='2', z=None, t=None, acquisition=None)
     """
+    names, expression, faults = read_pattern(pattern, _FORMS)
+    faults += _well_faults(pattern, names)
+    if faults:
+        raise InputErrors(faults)
+    return FilePattern(pattern, names, expression)
+
+
+def read_pattern(
+    pattern: str, forms: Mapping[str, str]
+) -> tuple[frozenset[str], re.Pattern[str], list[str]]:
+    """Turn a pattern into the placeholders that it has, an expression of them, and its faults.
+
+    Parameters
+    ----------
+    pattern : str
+        As in `parse_pattern`.
+    forms : mapping of str to str
+        The expression of each placeholder that may be in it.
+    """
     faults: list[str] = []
     names: list[str] = []
     parts: list[str] = []
@@ -113,20 +133,17 @@ def parse_pattern(pattern: str) -> FilePattern:
             parts.append("[^/]*?")
         elif text:
             parts.append(re.escape(text))
-        elif name not in _FORMS:
-            known = ", ".join(f"{{{item}}}" for item in _FORMS)
+        elif name not in forms:
+            known = ", ".join(f"{{{item}}}" for item in forms)
             faults.append(f"Pattern {pattern!r}: {{{name}}} is no placeholder. Known: {known}.")
         else:
             # A placeholder that comes twice has to be the same both times.
-            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>{_FORMS[name]})")
+            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>{forms[name]})")
             names.append(name)
-    faults += _well_faults(pattern, set(names))
-    if faults:
-        raise InputErrors(faults)
-    return FilePattern(pattern, frozenset(names), re.compile("".join(parts), re.IGNORECASE))
+    return frozenset(names), re.compile("".join(parts), re.IGNORECASE), faults
 
 
-def _well_faults(pattern: str, names: set[str]) -> list[str]:
+def _well_faults(pattern: str, names: frozenset[str]) -> list[str]:
     has_parts = {"row", "column"} & names
     if "well" in names and has_parts:
         return [f"Pattern {pattern!r} has {{well}} and {{row}} or {{column}}. Keep one of them."]
