@@ -77,15 +77,12 @@ class Augment:
         chance = torch.rand((len(pictures), 6), generator=generator).to(pictures.device)
         if self.shift or self.scale:
             pictures = _sampled(pictures, self._places(chance[:, 3:]))
-        turns = (
-            (self.flips, lambda given: given.flip(-1)),
-            (self.flips, lambda given: given.flip(-2)),
-            (self.transpose, lambda given: given.transpose(-1, -2)),
-        )
-        for number, (wanted, turn) in enumerate(turns):
-            if wanted:
-                chosen = (chance[:, number] < 0.5).view(-1, 1, 1, 1)
-                pictures = torch.where(chosen, turn(pictures), pictures)
+        chosen = (chance[:, :3] < 0.5).view(-1, 3, 1, 1, 1).unbind(1)
+        if self.flips:
+            pictures = torch.where(chosen[0], pictures.flip(-1), pictures)
+            pictures = torch.where(chosen[1], pictures.flip(-2), pictures)
+        if self.transpose:
+            pictures = torch.where(chosen[2], pictures.transpose(-1, -2), pictures)
         return pictures
 
     def _places(self, chance: Tensor) -> Tensor:

@@ -17,12 +17,15 @@ Proba = NDArray[np.floating[Any]]
 MIN_LABELS = 50
 """Labels below which nothing can be said of probabilities: a tenth of them would hold five."""
 
-_FLOOR = 1e-3  # kNN gives 0 and 1; nothing that five neighbours say is surer than this
+FLOOR = 1e-3
+"""What is added to each probability, so that none is 0, where nothing else was found better."""
+
+_FLOORS = (FLOOR, 1e-2, 0.1)
 _RANGE = (np.log(0.05), np.log(20.0))
 
 
-def calibrated(proba: Proba, temperature: float) -> NDArray[np.float32]:
-    """Scale probabilities by a temperature; the most probable class stays the same.
+def calibrated(proba: Proba, temperature: float, floor: float = FLOOR) -> NDArray[np.float32]:
+    """Scale probabilities by a temperature; the order of the classes stays the same.
 
     Parameters
     ----------
@@ -30,6 +33,9 @@ def calibrated(proba: Proba, temperature: float) -> NDArray[np.float32]:
         Rows sum to 1.
     temperature : float
         Above 1 they get less sure, below 1 surer.
+    floor : float
+        Added to each of them first. Neighbours that all agree say 0 and 1, and five of them cannot
+        know that: the temperature alone would have to make every cell unsure for these.
 
     Returns
     -------
@@ -39,19 +45,29 @@ def calibrated(proba: Proba, temperature: float) -> NDArray[np.float32]:
     ----------
     Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2.
     """
-    logits = np.log(np.maximum(proba, _FLOOR)) / temperature
+    logits = np.log(proba + floor) / temperature
     raised = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(proba) else logits
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def fit_temperature(proba: Proba, labels: Labels) -> float:
-    """Find the temperature under which held-out labels are most likely."""
+def calibrated_by(card: CalibrationCard | None, proba: Proba) -> Proba:
+    """Scale probabilities (N, K) as a model's card says; without one they stay as they are."""
+    return proba if card is None else calibrated(proba, card.temperature, card.floor)
 
-    def loss(log_temperature: float) -> float:
-        scaled = calibrated(proba, float(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(scaled[np.arange(len(labels)), labels], 1e-9)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=_RANGE, method="bounded").x))
+def fit_calibration(proba: Proba, labels: Labels) -> tuple[float, float]:
+    """Find the temperature and the floor under which held-out labels are most likely."""
+    found = []
+    for floor in _FLOORS:
+
+        def loss(log_temperature: float, floor: float = floor) -> float:
+            scaled = calibrated(proba, float(np.exp(log_temperature)), floor)
+            return float(-np.log(np.maximum(scaled[np.arange(len(labels)), labels], 1e-9)).mean())
+
+        best = minimize_scalar(loss, bounds=_RANGE, method="bounded")
+        found.append((float(best.fun), float(np.exp(best.x)), floor))
+    _, temperature, floor = min(found)
+    return temperature, floor
 
 
 def calibrate(
@@ -78,9 +94,11 @@ def calibrate(
     after = np.zeros_like(proba, dtype=np.float32)
     for test in held_out:
         others = np.setdiff1d(np.arange(len(labels)), test)
-        after[test] = calibrated(proba[test], fit_temperature(proba[others], labels[others]))
+        after[test] = calibrated(proba[test], *fit_calibration(proba[others], labels[others]))
+    temperature, floor = fit_calibration(proba, labels)
     return CalibrationCard(
-        temperature=fit_temperature(proba, labels),
+        temperature=temperature,
+        floor=floor,
         labels=len(labels),
         error_before=calibration_error(proba, labels),
         error_after=calibration_error(after, labels),

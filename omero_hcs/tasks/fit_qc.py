@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.errors import LabelError
-from omero_hcs.learning.calibration import calibrate, calibrated
+from omero_hcs.learning.calibration import calibrate, calibrated_by
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.evaluate import field_scores, scores
 from omero_hcs.learning.folds import choose_folds
@@ -105,7 +105,7 @@ def _held_out(
     folds = choose_folds(classes, groups, folds=FOLDS, rng=np.random.default_rng(params.seed))
     proba = cross_validate(learner, folds.held_out, rng=rng)
     calibration = calibrate(proba, classes, folds.held_out)
-    proba = calibrated(proba, calibration.temperature) if calibration else proba
+    proba = calibrated_by(calibration, proba)
     metrics: dict[str, float | int] = {}
     own = ~weak
     if own.any():

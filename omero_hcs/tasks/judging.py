@@ -44,10 +44,9 @@ def judge_cells(cells: Table, model: Model, features: NDArray[np.float32]) -> Ta
 
 
 def _probabilities(model: Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    from omero_hcs.learning.calibration import calibrated
+    from omero_hcs.learning.calibration import calibrated_by
 
     if not len(features):
         return np.empty((0, len(model.card.classes)), dtype=np.float32)
     chances: NDArray[np.float32] = model.head.predict_proba(features)
-    known = model.card.calibration
-    return calibrated(chances, known.temperature) if known else chances
+    return np.asarray(calibrated_by(model.card.calibration, chances), dtype=np.float32)
