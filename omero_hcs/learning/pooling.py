@@ -10,6 +10,9 @@ from torch.nn import functional
 
 Pooling = Literal["levels", "final"]
 
+DEFAULT_POOLING: Pooling = "levels"
+"""Where the user asks for none."""
+
 LEVEL_STRIDES = (8, 16)
 """Strides of the maps that "levels" pools: texture, which the last layers are trained to ignore."""
 

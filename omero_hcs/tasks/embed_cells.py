@@ -209,6 +209,12 @@ def _check_encoder(params: Params, card: ModelCard) -> None:
             f"{params.encoder}. Leave one of both out."
         )
         raise InputError(msg)
+    if (params.pooling, params.input_size) != ("auto", "auto"):
+        msg = (
+            f"Model {params.model} embeds by pooling {card.encoder.pooling!r} at "
+            f"{card.input_size} px. Leave --pooling and --input-size out."
+        )
+        raise InputError(msg)
 
 
 def _describe(embedder: Embedder) -> dict[str, Any]:
@@ -220,6 +226,8 @@ def _describe(embedder: Embedder) -> dict[str, Any]:
         "sha256": encoder.sha256,
         "pooling": encoder.pooling,
         "input_size": encoder.input_size,
+        "interpolation": encoder.interpolation,
+        "left_aside": encoder.told,
         "recipe": embedder.recipe.kind,
         "passes": embedder.recipe.passes,
         "features": embedder.dim,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,18 @@ from omero_hcs.imaging.crop import crop_recipe
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.learning.device import pick_device, use_threads
 from omero_hcs.learning.embed import Embedder
-from omero_hcs.learning.encoders import Encoder, load_encoder
+from omero_hcs.learning.encoders import (
+    Encoder,
+    Interpolation,
+    input_size_of,
+    load_encoder,
+    own_input,
+)
 from omero_hcs.learning.modelcard import ModelCard
+from omero_hcs.learning.pooling import Pooling
+from omero_hcs.learning.weights import find_weights
 from omero_hcs.model import Unit
-from omero_hcs.settings import load_settings
+from omero_hcs.settings import Settings, load_settings
 from omero_hcs.tasks.base import Precision
 from omero_hcs.tasks.cells import CellFinder, FieldCells, FieldError
 
@@ -39,6 +47,16 @@ class EncoderParams(Protocol):
     @property
     def weights_sha256(self) -> str | None:
         """Digest that they must have."""
+        ...
+
+    @property
+    def pooling(self) -> Pooling | Literal["auto"]:
+        """Which layers become features."""
+        ...
+
+    @property
+    def input_size(self) -> int | Literal["auto", "own"]:
+        """Side to which crops are resized."""
         ...
 
     @property
@@ -69,21 +87,50 @@ def embedder_of_params(params: EncoderParams, channels: int) -> tuple[Encoder, E
 
     Raises
     ------
-    WeightsNotFoundError, ChecksumError
-        If the weights are nowhere, or not those that were named.
+    InputError
+        If the encoder takes no crops of that size, or has not the layers.
+    WeightsNotFoundError, ChecksumError, DataError
+        If the weights are nowhere, not those that were named, or another network's.
     """
     settings = load_settings().values
     use_threads(settings.threads)
+    side, interpolation = _input(params)
     encoder = load_encoder(
         params.encoder,
         weights=params.weights,
         sha256=params.weights_sha256,
+        input_size=side,
+        interpolation=interpolation,
+        pooling=None if params.pooling == "auto" else params.pooling,
         device=pick_device(settings.device),
         seed=params.seed,
         allow_hub=settings.allow_hub,
     )
     recipe = crop_recipe(channels, params.recipe)
     return encoder, Embedder(encoder, recipe=recipe, precision=_precision(params.precision))
+
+
+def check_encoder(params: EncoderParams, settings: Settings) -> None:
+    """Refuse an encoder that cannot be had, before anything is read for it.
+
+    Raises
+    ------
+    InputError, WeightsNotFoundError, ChecksumError
+        As `embedder_of_params` would; a file with another network's weights it alone tells.
+    """
+    input_size_of(params.encoder, _input(params)[0])
+    find_weights(
+        params.encoder,
+        path=params.weights,
+        sha256=params.weights_sha256,
+        allow_hub=settings.allow_hub,
+    )
+
+
+def _input(params: EncoderParams) -> tuple[int | None, Interpolation]:
+    if params.input_size == "own":
+        return own_input(params.encoder)
+    return None if params.input_size == "auto" else params.input_size, "bilinear"
 
 
 def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precision) -> Embedder:
@@ -103,6 +150,7 @@ def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precis
         weights=weights_of(card, weights),
         sha256=card.encoder.sha256,
         input_size=card.input_size,
+        interpolation=card.encoder.interpolation,
         pooling=card.encoder.pooling,
         device=pick_device(settings.device),
         seed=card.encoder.seed,

@@ -76,6 +76,7 @@ def make_card(
             sha256=encoder.sha256,
             source=encoder.source,
             pooling=encoder.pooling,
+            interpolation=encoder.interpolation,
             seed=spec.params["seed"],
         ),
         head=HeadCard(kind=head.kind, config=head.config()),

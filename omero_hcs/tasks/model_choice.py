@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omero_hcs.tasks.base import MORE, InDialog, Precision, WeightsDigest, WeightsFile
 
@@ -17,6 +17,10 @@ ENCODER = "tf_efficientnet_lite0"
 HeadKind = Literal["knn", "linear", "logistic"]
 
 
+Pooling = Literal["auto", "levels", "final"]
+"""`learning.pooling.Pooling`, which is too heavy for parameters, and "auto"."""
+
+
 class EncoderChoice(BaseModel):
     """Which network turns crops into features, and with which weights."""
 
@@ -27,7 +31,24 @@ class EncoderChoice(BaseModel):
     ] = Field(default=ENCODER, description="Encoder that turns crops into features.")
     weights: WeightsFile = None
     weights_sha256: WeightsDigest = None
+    pooling: Pooling = Field(
+        default="auto",
+        description="Which of the encoder's layers become features: its last one alone, pooled as"
+        " it was trained (final), or earlier ones too (levels); auto takes what judged best.",
+    )
+    input_size: int | Literal["auto", "own"] = Field(
+        default="auto",
+        description="Side, in pixels, to which crops are resized for the encoder: a number, own"
+        " (size and interpolation that its weights were trained with), or auto (128, or the only"
+        " size that it takes).",
+    )
     precision: Precision = "auto"
+
+    @field_validator("input_size", mode="before")
+    @classmethod
+    def _pixels(cls, value: Any) -> Any:
+        """Take "96" from a command line as the number 96."""
+        return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 class ModelChoice(EncoderChoice):

@@ -17,6 +17,7 @@ from omero_hcs.results import Results, UnitResult
 from omero_hcs.settings import Settings, is_in_script
 from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
 from omero_hcs.tasks.base import (
+    MORE,
     Fingerprint,
     InDialog,
     Outcome,
@@ -49,6 +50,11 @@ class Params(ModelChoice, ExampleParams):
     name: Annotated[str, InDialog(name="Model_Name")] = Field(
         default="qc", description="Name of the model."
     )
+    keep_examples: Annotated[bool, InDialog(MORE)] = Field(
+        default=True,
+        description="Keep small pictures of the labelled cells, and who labelled them, in the"
+        " model, to show beside the cells that it judges.",
+    )
     output: str | None = Field(
         default=None, description="File to write the model to; the models folder by default."
     )
@@ -65,7 +71,7 @@ def fingerprint(store: PlateStore, params: Params, request: Request) -> Fingerpr
 
 def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     """Check labels, name and weights, look at the plate; training is one unit."""
-    from omero_hcs.learning.weights import find_weights
+    from omero_hcs.tasks.embedding import check_encoder
     from omero_hcs.tasks.examples import has_own_planes
     from omero_hcs.tasks.label_places import check_labels
     from omero_hcs.tasks.survey import survey_plate
@@ -76,12 +82,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     check_labels(store, request.targets, labels, refuse=params.refuses, planes=planes)
     classes = class_order(labels, params.normal_class)
     output = _output(params, request.settings)
-    find_weights(
-        params.encoder,
-        path=params.weights,
-        sha256=params.weights_sha256,
-        allow_hub=request.settings.allow_hub,
-    )
+    check_encoder(params, request.settings)
     pairs = all_units(store, request.targets, params)
     name = names_of(store, request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)

