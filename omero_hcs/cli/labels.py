@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from omero_hcs.cli.agreement import agreement_told, show_agreement
 from omero_hcs.cli.options import options_of
 from omero_hcs.cli.terminal import BAD_INPUT, DONE, echo, echo_json, echo_pairs, progress_bar
 from omero_hcs.errors import WriteError
+from omero_hcs.tasks.agree import AgreeParams
 from omero_hcs.tasks.given import params_of
 from omero_hcs.tasks.labels import ExampleParams, LabelParams
 
@@ -19,7 +21,7 @@ _WELLS = 12
 
 @click.group("labels")
 def command() -> None:
-    """List, check or export what users labelled, in a file or in OMERO."""
+    """List, check, compare or export what users labelled, in a file or in OMERO."""
 
 
 @command.command("list")
@@ -98,13 +100,46 @@ def export(store: tuple[str, ...], *, output: str | None, **given: Any) -> int:
     if output is None:
         echo(text.rstrip("\n"))
         return DONE
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        msg = f"The labels could not be written to {output}: {error.strerror}. Pass another file."
-        raise WriteError(msg) from error
+    _write(output, text.encode())
     echo(f"{len(text.splitlines()) - 1} labels are in {output}")
     return DONE
+
+
+@command.command("agree")
+@click.argument("store", nargs=-1, required=True)
+@options_of(AgreeParams)
+@click.option("--output", metavar="FILE", help="Page to write, with the cells people differ on.")
+@click.option("--csv", "table", metavar="FILE", help="CSV file to write, a row a label.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def agree(
+    store: tuple[str, ...], output: str | None, table: str | None, *, as_json: bool, **given: Any
+) -> int:
+    """Say how far people who labelled the same cells agree, and on which cells they do not."""
+    from omero_hcs.tasks.agree import agree, agreement_csv
+    from omero_hcs.tasks.agree_page import agreement_page
+
+    params = params_of(AgreeParams, given)
+    with progress_bar(quiet=as_json) as progress:
+        found = agree(store, params, progress=progress)
+    if output:
+        _write(output, agreement_page(found))
+    if table:
+        _write(table, agreement_csv(found).encode())
+    if as_json:
+        echo_json(agreement_told(found))
+        return DONE
+    show_agreement(found)
+    for place in filter(None, (output, table)):
+        echo(f"  {place}")
+    return DONE
+
+
+def _write(place: str, content: bytes) -> None:
+    try:
+        Path(place).write_bytes(content)
+    except OSError as error:
+        msg = f"The labels could not be written to {place}: {error.strerror}. Pass another file."
+        raise WriteError(msg) from error
 
 
 def _counted(counts: Mapping[str, int]) -> str:
