@@ -92,8 +92,8 @@ def load_weights(network: nn.Module, weights: Weights) -> str:
     Returns
     -------
     str
-        Where in the file they were and what was left aside, for people; "" if the file has
-        nothing but the network.
+        Where in a user's file they were and what was left aside; "" if the file has nothing but
+        the network.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def load_weights(network: nn.Module, weights: Weights) -> str:
     best = min(_readings(network, tensors, classifier), key=lambda reading: reading.order)
     if not best.fits:
         raise DataError(_refusal(best, network, tensors, weights))
-    told = _told(best, tensors)
+    told = _told(best, tensors) if weights.source == "file" else ""
     if told:
         _log.info("%s: %s", weights.path, told)
     # Not strict only for the counters of BatchNorm that old files lack: the rest was checked.

@@ -125,7 +125,9 @@ class CellParams(TaskParams):
     )
     recipe: Annotated[Literal["auto", "composite", "concat"], InDialog(MORE)] = Field(
         default="auto",
-        description="How stains become the encoder's RGB: one composite, or each stain alone.",
+        description="How stains become the encoder's red, green and blue: composite (one picture of"
+        " up to three stains; one stain alone is used three times), or concat (a picture of each"
+        " stain, one after the other); auto is composite up to three stains.",
     )
     z: Annotated[ZChoice | Literal["all"], InDialog(PLANES, from_one=True)] = Field(
         default="middle", description="Plane of a z-stack: a number, middle, focus, max or all."

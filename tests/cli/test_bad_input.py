@@ -248,7 +248,7 @@ def test_a_model_that_was_cut_short_or_changed(omero_hcs, plate, model, tmp_path
         (b"", "is no model of omero-hcs"),
         (whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], "was changed or damaged"),
         (whole.replace(b"abnormal", b"abnormul"), "was changed or damaged"),
-        (whole.replace(b'version\\":2', b'version\\":9'), "is a model of format 9"),
+        (whole.replace(b'version\\":3', b'version\\":9'), "is a model of format 9"),
     ]:
         bad.write_bytes(content)
         said = omero_hcs("apply-qc", plate, "--model", bad)

@@ -116,18 +116,20 @@ def test_scale_travels_as_json() -> None:
     assert CropScale.from_dict(scale.to_dict()) == scale
 
 
-@pytest.mark.parametrize(
-    ("channels", "asked", "kind", "passes"),
-    [
-        (1, "auto", "composite", 1),
-        (3, "auto", "composite", 1),
-        (5, "auto", "concat", 5),
-        (2, "concat", "concat", 2),
-    ],
-)
-def test_recipe_and_passes(channels: int, asked: str, kind: str, passes: int) -> None:
-    recipe = crop_recipe(channels, asked)
-    assert (recipe.kind, recipe.passes) == (kind, passes)
+@pytest.mark.parametrize("channels", range(1, 7))
+def test_every_recipe_shows_every_stain(channels: int) -> None:
+    crops = np.random.default_rng(0).random((2, channels, 8, 8), dtype=np.float32)
+    recipes = ["auto", "concat"] if channels > 3 else ["auto", "composite", "concat"]
+    for asked in recipes:
+        recipe = crop_recipe(channels, asked)
+        kind = "concat" if asked == "concat" or channels > 3 else "composite"
+        assert recipe.kind == kind
+        assert recipe.passes == (channels if kind == "concat" else 1)
+        shown = to_rgb(crops, recipe)
+        assert shown.shape == (2, recipe.passes, 3, 8, 8)
+        for stain in range(channels):
+            seen = (shown == crops[:, None, None, stain]).all(axis=(0, 3, 4))
+            assert seen[stain].all() if kind == "concat" else seen[0, stain]
 
 
 def test_recipes_that_do_not_fit_are_refused() -> None:
