@@ -71,3 +71,24 @@ def test_a_disk_keeps_no_models(omero_hcs, plate, labels):
     said = omero_hcs("train-qc", plate, "--labels", labels, "--name", "never", "--upload")
     assert said.code == 2
     assert "keeps no models" in said.err
+
+
+def test_agree_compares_people_and_writes_page_and_csv(omero_hcs, plate, labels, tmp_path):
+    header, *rows = labels.read_text().splitlines()
+    bob = [row.replace(",normal", ",dust") if n % 4 == 0 else row for n, row in enumerate(rows)]
+    both = [f"{row},ann" for row in rows] + [f"{row},bob" for row in bob]
+    labels.write_text("\n".join([f"{header},user", *both]) + "\n")
+    page, table = tmp_path / "agree.html", tmp_path / "agree.csv"
+    options = ("--labels", labels, "--output", page, "--csv", table)
+    said = omero_hcs("labels", "agree", plate, *options)
+    assert said.code == 0, said.err
+    assert "People differ on 3 of 24 cells that two of them or more labelled." in said.out
+    assert "ann and bob say the same of 21 of 24 cells (87.5 %), kappa 0.78." in said.out
+    assert "A01 field 1, y=34, x=34: ann 'normal', bob 'dust'" in said.out
+    assert b"<!DOCTYPE html>" in page.read_bytes()
+    assert len(table.read_text().splitlines()) == 49
+    found = json.loads(omero_hcs("labels", "agree", plate, "--labels", labels, "--json").out)
+    assert found["cells"]["pairs"][0]["both"] == 24
+    assert found["fields"]["alpha"] is None
+    said = omero_hcs("labels", "agree", plate, "--labels", labels, "--output", tmp_path)
+    assert (said.code, "could not be written" in said.err) == (1, True)

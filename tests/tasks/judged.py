@@ -115,6 +115,24 @@ def judged_store(name, **given):
     return store
 
 
+def plate_with_pixels(name):
+    """The plate, black, and not judged."""
+    pixels = np.zeros((1, 1, 1, 64, 64), dtype=np.uint16)
+    layout = plate()
+    return MemoryStore.create(name, layout, {site.image.id: pixels for site in layout.sites()})
+
+
+def results_elsewhere(layout):
+    """The run as if it had been over this copy of the plate, whose ids are others."""
+    images = {f"i{site.well.name}_{site.field}": site.image.id for site in layout.sites()}
+    tables = []
+    for table in (cells_table(), fields_table()):
+        own = [images[image] for image in table["image"].tolist()]
+        ids = {"plate": np.full(len(table), layout.id), "image": np.array(own)}
+        tables.append(table.with_columns(**ids))
+    return results(ObjectRef(kind="plate", id=layout.id), cells=tables[0], fields=tables[1])
+
+
 def judged_set(name):
     """Two images of no plate, with a run over them."""
     store = MemoryStore.create(name, ImageSet("p1", "set", (image("A01_0"), image("A01_1"))), {})

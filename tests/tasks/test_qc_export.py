@@ -165,7 +165,7 @@ class TestFolder:
         other = tmp_path / "other"
         other.mkdir()
         (other / "export.json").write_text("{}")
-        with pytest.raises(InputError, match="no export wrote"):
+        with pytest.raises(InputError, match="Pass another --output"):
             export(output=other)
         (tmp_path / "file").write_text("")
         with pytest.raises(WriteError, match="Not a directory"):
