@@ -16,7 +16,12 @@ Kind = Literal["text", "number", "verdict"]
 
 NO_VALUE = "\N{EN DASH}"
 _MICRO = re.compile(r"^u(?=[MmgLl])")
-_HEADERS = {"abnormal_fraction": "Abnormal (%)", "z": "z", "t": "t"}
+_HEADERS = {
+    "abnormal_fraction": "Abnormal (%)",
+    "hand_finding": "Metrics",
+    "z": "z",
+    "t": "t",
+}
 _VERDICT_STYLES = {
     "good": {"pass", "passed", "ok", "good", "normal"},
     "bad": {"fail", "failed", "bad", "abnormal", "reject", "rejected"},

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.report.measures import WellMeasure
+from omero_hcs.report.places import PlaceEffect
 from omero_hcs.results import Table
 
 Box = tuple[float, float, float, float, bool]
@@ -67,6 +68,28 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True)
+class PlateVerdict:
+    """The verdict on a plate, and why; both "" where there is none."""
+
+    verdict: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsBeside:
+    """How hand-made metrics agree with the model on fields: counts, and fields that differ.
+
+    `both` and `neither` are fields that both, or none, take for bad; the lists have those that
+    only the model, or only the metrics, take for bad.
+    """
+
+    both: int
+    neither: int
+    model_alone: tuple[FailedField, ...]
+    metrics_alone: tuple[FailedField, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedField:
     """A field that has no verdict from its cells, why, and the page of its image."""
 
@@ -102,6 +125,18 @@ class ReportData:
     fields : Table
         One row a field, failed ones left out. Columns as above, with `image` or `well`; `field`
         counts from 0, as everywhere inside, and is shown from 1.
+    plate : PlateVerdict
+        The verdict on the plate.
+    kept : str
+        How many cells are fit to be measured, in a sentence.
+    thresholds : str
+        From when on things warn and fail, in a line.
+    effects : tuple of PlaceEffect
+        Effects of places on the plate.
+    place_notes : tuple of str
+        What cannot be told about places.
+    beside : MetricsBeside, optional
+        What hand-made metrics say of the fields.
     measures : tuple of WellMeasure
         What else the plate is shown by, in small.
     href : str
@@ -138,6 +173,12 @@ class ReportData:
     columns: int = 0
     wells: Table | None = None
     fields: Table = field(default_factory=_no_rows)
+    plate: PlateVerdict = PlateVerdict()
+    kept: str = ""
+    thresholds: str = ""
+    effects: tuple[PlaceEffect, ...] = ()
+    place_notes: tuple[str, ...] = ()
+    beside: MetricsBeside | None = None
     measures: tuple[WellMeasure, ...] = ()
     href: str = ""
     well_pages: Mapping[str, str] = field(default_factory=dict)

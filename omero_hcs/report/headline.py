@@ -34,9 +34,15 @@ def headline(data: ReportData) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        One to three sentences.
+        One to five sentences.
     """
-    sentences = [_cells_sentence(data), _verdict_sentence(data.wells), _left_out_sentence(data)]
+    sentences = [
+        _cells_sentence(data),
+        _verdict_sentence(data.wells),
+        f"{data.kept}." if data.kept else "",
+        _places_sentence(data),
+        _left_out_sentence(data),
+    ]
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -70,6 +76,17 @@ def _verdict_sentence(wells: Table | None) -> str:
     none = len(wells) - counts.total()
     parts += [f"{none:,} without a verdict"] if none else []
     return f"{'Well' if len(wells) == 1 else 'Wells'}: {', '.join(parts)}."
+
+
+def _places_sentence(data: ReportData) -> str:
+    """Name what goes with places on the plate: "Places matter: abnormal cells (edge), ..."."""
+    if not data.effects:
+        return ""
+    found: dict[str, list[str]] = {}
+    for effect in data.effects:
+        found.setdefault(effect.measure, []).append(effect.check)
+    told = ", ".join(f"{measure} ({', '.join(checks)})" for measure, checks in found.items())
+    return f"Places on the plate have an effect on: {told}."
 
 
 def _left_out_sentence(data: ReportData) -> str:

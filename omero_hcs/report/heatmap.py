@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -20,7 +19,17 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from omero_hcs.errors import InputError
 from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, row_name
 from omero_hcs.report.colors import NO_VALUE_COLOR, PLATE_COLOR, colormap, scale_ends
+from omero_hcs.report.heatmap_marks import (
+    GAP,
+    STRIP,
+    Mark,
+    draw_column_medians,
+    draw_edge,
+    draw_row_medians,
+    edge_legend,
+)
 from omero_hcs.report.letters import drawable
+from omero_hcs.report.well_values import color_at, write_value
 
 DPI = 200
 """Pixels an inch; the page shows 100, so that the picture is sharp on a dense screen."""
@@ -33,6 +42,7 @@ _ROLE_STYLE = {
     "negative_control": ("\N{MINUS SIGN}", "#0072B2", "negative control"),
     "positive_control": ("+", "#000000", "positive control"),
 }
+_MEDIAN_WIDTH = 0.5  # inches that the word "median" takes
 _TOP, _LEFT, _RIGHT, _BOTTOM = 0.9, 0.55, 1.25, 0.65
 _MIN_WIDTH = 5.6
 _PAD = 0.08
@@ -41,7 +51,10 @@ _PAD = 0.08
 
 @dataclass(frozen=True, slots=True)
 class HeatmapLayout:
-    """Where things are on a heat-map, in inches; wells are squares of side `cell`."""
+    """Where things are on a heat-map, in inches; wells are squares of side `cell`.
+
+    `strip` is the width of the strip on the right, 0 without one.
+    """
 
     rows: int
     columns: int
@@ -49,6 +62,7 @@ class HeatmapLayout:
     left: float
     width: float
     height: float
+    strip: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,6 +75,11 @@ class HeatmapLayout:
         return x, (_TOP + (row + _PAD) * self.cell) * DPI, self.cell * DPI
 
     @property
+    def letters(self) -> float:
+        """Size of the numbers on wells, in points."""
+        return min(13.0, 15.0 * self.cell)
+
+    @property
     def plate_width(self) -> float:
         """Width of the plate's outline, in inches."""
         return (self.columns + 2 * _PAD) * self.cell
@@ -71,8 +90,8 @@ class HeatmapLayout:
         return (self.rows + 2 * _PAD) * self.cell
 
 
-def heatmap_layout(rows: int, columns: int) -> HeatmapLayout:
-    """Decide the size of a heat-map by the plate's.
+def heatmap_layout(rows: int, columns: int, marks: frozenset[Mark] = frozenset()) -> HeatmapLayout:
+    """Decide the size of a heat-map by the plate's, and by what is drawn around it.
 
     Raises
     ------
@@ -83,11 +102,13 @@ def heatmap_layout(rows: int, columns: int) -> HeatmapLayout:
         msg = f"No plate has {rows} x {columns} wells; the largest has {MAX_ROWS} x {MAX_COLUMNS}."
         raise InputError(msg)
     cell = min(1.1, max(0.235, 8.4 / columns))
-    plate_width = cell * (columns + 2 * _PAD)
-    width = _whole_pixels(max(_MIN_WIDTH, _LEFT + plate_width + _RIGHT))
-    left = _LEFT + (width - _LEFT - _RIGHT - plate_width) / 2
-    height = _whole_pixels(_TOP + cell * (rows + 2 * _PAD) + _BOTTOM)
-    return HeatmapLayout(rows, columns, cell, left, width, height)
+    plate_width, strip = cell * (columns + 2 * _PAD), cell * (GAP + STRIP)
+    beside = max(strip, _MEDIAN_WIDTH) if "rows" in marks else 0.0
+    width = _whole_pixels(max(_MIN_WIDTH, _LEFT + plate_width + beside + _RIGHT))
+    left = _LEFT + (width - _LEFT - _RIGHT - beside - plate_width) / 2
+    below = strip if "columns" in marks else 0.0
+    height = _whole_pixels(_TOP + cell * (rows + 2 * _PAD) + below + _BOTTOM)
+    return HeatmapLayout(rows, columns, cell, left, width, height, beside)
 
 
 def _whole_pixels(inches: float) -> float:
@@ -95,7 +116,7 @@ def _whole_pixels(inches: float) -> float:
     return math.ceil(inches * 8) / 8
 
 
-def plate_heatmap(
+def plate_heatmap(  # noqa: PLR0913  (each one is a part of the picture)
     rows: int,
     columns: int,
     values: Mapping[Position, float | None],
@@ -103,6 +124,7 @@ def plate_heatmap(
     title: str,
     unit_label: str,
     roles: Mapping[Position, str | None] | None = None,
+    marks: frozenset[Mark] = frozenset(),
 ) -> bytes:
     """Draw one value a well.
 
@@ -121,18 +143,20 @@ def plate_heatmap(
         What the values are, with their unit: "abnormal cells (%)".
     roles : mapping of (row, column) to `model.Role`, optional
         Negative and positive controls get a ring and a sign.
+    marks : set of Mark
+        What is drawn because the edge, rows or columns differ.
 
     Returns
     -------
     bytes
-        A PNG of `heatmap_layout(rows, columns).size` pixels; the same bytes for the same input.
+        A PNG of `heatmap_layout(rows, columns, marks).size` pixels; the same for the same input.
 
     Raises
     ------
     InputError
         If no plate has that size, or a well lies outside of it.
     """
-    layout = heatmap_layout(rows, columns)
+    layout = heatmap_layout(rows, columns, marks)
     _check_inside(layout, values)
     known = {spot: value for spot, value in values.items() if _is_number(value)}
     empty = frozenset(values) - frozenset(known)
@@ -144,7 +168,15 @@ def plate_heatmap(
     _draw_wells(axes, layout, known, empty, mapper)
     marked = _draw_roles(axes, layout, roles or {}, frozenset(values))
     absent = len(values) < rows * columns
-    _draw_legend(figure, layout, marked, empty=bool(empty), absent=absent)
+    entries = _legend_entries(marked, empty=bool(empty), absent=absent)
+    if "edge" in marks:
+        draw_edge(axes, layout)
+        entries.append(edge_legend())
+    if "rows" in marks:
+        draw_row_medians(figure, layout, _TOP, known, mapper)
+    if "columns" in marks:
+        draw_column_medians(figure, layout, _TOP, known, mapper)
+    _draw_legend(figure, layout, entries)
     _draw_title(figure, layout, title)
     _draw_colorbar(figure, layout, mapper, unit_label)
     stream = io.BytesIO()
@@ -197,17 +229,13 @@ def _draw_wells(
         for column in range(layout.columns):
             spot = (row, column)
             if spot in known:
-                style: dict[str, Any] = {"fc": _color(mapper, known[spot]), "ec": "#555555"}
+                style: dict[str, Any] = {"fc": color_at(mapper, known[spot]), "ec": "#555555"}
             else:
                 style = _empty_style() if spot in empty else _absent_style()
             axes.add_patch(_well_shape(layout, spot, side, lw=line, **style))
             if spot in known and layout.rows * layout.columns <= _WITH_NUMBERS:
-                _write_value(axes, layout, spot, known[spot], mapper)
-
-
-def _color(mapper: ScalarMappable, value: float) -> tuple[float, float, float, float]:
-    red, green, blue, alpha = mapper.to_rgba(np.array([value]))[0].tolist()
-    return red, green, blue, alpha
+                color = color_at(mapper, known[spot])
+                write_value(axes, spot, known[spot], color, size=layout.letters)
 
 
 def _empty_style() -> dict[str, Any]:
@@ -225,29 +253,6 @@ def _well_shape(layout: HeatmapLayout, spot: Position, side: float, **style: Any
     if layout.rows * layout.columns <= _WITH_NUMBERS:
         return Circle((column, row), side / 2, **style)
     return Rectangle((column - side / 2, row - side / 2), side, side, **style)
-
-
-def _write_value(
-    axes: Axes, layout: HeatmapLayout, spot: Position, value: float, mapper: ScalarMappable
-) -> None:
-    red, green, blue, _ = _color(mapper, value)
-    is_light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
-    color = "#111111" if is_light else "#FFFFFF"
-    size = min(13.0, 15.0 * layout.cell)
-    text = short_number(value)
-    axes.text(spot[1], spot[0], text, ha="center", va="center_baseline", fontsize=size, color=color)
-
-
-def short_number(value: float) -> str:
-    """Show a number in at most four characters or so: 0, 0.4, 12, 213, 1.2k, <0.1."""
-    if value == 0:
-        return "0"
-    size = abs(value)
-    if size < 0.05:
-        return "<0.1" if value > 0 else f"{value:.0e}"
-    if size < 9.95:
-        return f"{value:.1f}"
-    return f"{value:.0f}" if size < 9999.5 else f"{value / 1000:.0f}k"
 
 
 def _draw_roles(
@@ -275,9 +280,7 @@ def _draw_roles(
     return [role for role in _ROLE_STYLE if role in drawn]
 
 
-def _draw_legend(
-    figure: Figure, layout: HeatmapLayout, roles: list[str], *, empty: bool, absent: bool
-) -> None:
+def _legend_entries(roles: list[str], *, empty: bool, absent: bool) -> list[tuple[Patch, str]]:
     entries: list[tuple[Patch, str]] = []
     for role in roles:
         sign, color, label = _ROLE_STYLE[role]
@@ -286,6 +289,10 @@ def _draw_legend(
         entries.append((Patch(hatch_linewidth=0.5, lw=0.6, **_empty_style()), "imaged, no value"))
     if absent:
         entries.append((Patch(lw=0.8, **_absent_style()), "not imaged"))
+    return entries
+
+
+def _draw_legend(figure: Figure, layout: HeatmapLayout, entries: list[tuple[Patch, str]]) -> None:
     if entries:
         figure.legend(
             [patch for patch, _ in entries], [label for _, label in entries], loc="center",
@@ -310,7 +317,7 @@ def _draw_colorbar(
 ) -> None:
     tall = layout.plate_height
     height = min(tall, 4.0)
-    left = layout.left + layout.plate_width + 0.25
+    left = layout.left + layout.plate_width + layout.strip + 0.25
     bottom = layout.height - _TOP - (tall + height) / 2
     axes = figure.add_axes((
         left / layout.width, bottom / layout.height, 0.18 / layout.width, height / layout.height,

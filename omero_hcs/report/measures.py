@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from omero_hcs.model import parse_well
 from omero_hcs.report.colors import Palette
+from omero_hcs.report.places import PlaceEffect
 from omero_hcs.results import Table
 
 Position = tuple[int, int]
 """Zero-based (row, column) of a well."""
 
 MAX_CLASSES, MAX_CHANNELS = 6, 3
-_FOCUS = "focus_"
+_FOCUS, _BRIGHTNESS = "focus_", "brightness of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class WellMeasure:
         See `colors.Palette`.
     about : str
         How to read it, in a sentence.
+    key : str
+        What effects of places call it: "cells", "focus of DAPI".
     """
 
     title: str
@@ -41,10 +44,18 @@ class WellMeasure:
     values: Mapping[Position, float | None]
     palette: Palette = "amount"
     about: str = ""
+    key: str = ""
 
 
-def well_measures(wells: Table, fields: Table, classes: Mapping[str, int]) -> list[WellMeasure]:
+def well_measures(
+    wells: Table,
+    fields: Table,
+    classes: Mapping[str, int],
+    effects: Sequence[PlaceEffect] = (),
+) -> list[WellMeasure]:
     """Choose what a plate is shown by: its cells, their focus, and the classes that are there.
+
+    Brightness is shown where places have an effect on it.
 
     Parameters
     ----------
@@ -54,32 +65,52 @@ def well_measures(wells: Table, fields: Table, classes: Mapping[str, int]) -> li
         One row a field that was read, with `well` and `focus_<channel>`.
     classes : mapping of str to int
         Cells by class, the normal one first; what no cell is of is left out.
+    effects : sequence of PlaceEffect
+        Effects of places on the plate.
     """
     if not len(wells):
         return []
-    return [*_cells(wells), *_focus(wells, fields), *_classes(wells, classes)]
+    measures = [*_cells(wells), *_focus(wells, fields), *_classes(wells, classes)]
+    return measures + _brightness(wells, fields, effects)
 
 
 def _cells(wells: Table) -> list[WellMeasure]:
     if "cells" not in wells:
         return []
     values = _by_position(wells, wells["cells"].astype(float))
-    return [WellMeasure("Cells", "", values, about="Cells found in each well, all its fields.")]
+    about = "Cells found in each well, all its fields."
+    return [WellMeasure("Cells", "", values, about=about, key="cells")]
 
 
 def _focus(wells: Table, fields: Table) -> list[WellMeasure]:
     names = [name for name in fields.columns if name.startswith(_FOCUS)][:MAX_CHANNELS]
     found = []
     for name in names if len(fields) else ():
-        means = [_mean(fields[name][fields["well"] == well]) for well in wells["well"]]
+        channel = name.removeprefix(_FOCUS)
         found.append(
             WellMeasure(
-                f"Focus, {name.removeprefix(_FOCUS)}",
+                f"Focus, {channel}",
                 "",
-                _by_position(wells, np.array(means)),
+                _means(wells, fields, fields[name]),
                 about="Sharpness, mean of the well's fields. Low: blurred, or little to see.",
+                key=f"focus of {channel}",
             )
         )
+    return found
+
+
+def _brightness(wells: Table, fields: Table, effects: Sequence[PlaceEffect]) -> list[WellMeasure]:
+    keys = dict.fromkeys(
+        effect.measure for effect in effects if effect.measure.startswith(_BRIGHTNESS)
+    )
+    found = []
+    for key in keys:
+        channel = key.removeprefix(_BRIGHTNESS)
+        if f"p99_{channel}" in fields and f"background_{channel}" in fields:
+            above = fields[f"p99_{channel}"] - fields[f"background_{channel}"]
+            values = _means(wells, fields, above)
+            about = "Grey values of the brightest percent, above the background."
+            found.append(WellMeasure(f"Brightness, {channel}", "", values, about=about, key=key))
     return found
 
 
@@ -98,6 +129,11 @@ def _classes(wells: Table, classes: Mapping[str, int]) -> list[WellMeasure]:
         values = _by_position(wells, share)
         found.append(WellMeasure(name, "%", values, "abnormal", f"Share of cells of class {name}."))
     return found
+
+
+def _means(wells: Table, fields: Table, values: np.ndarray) -> dict[Position, float | None]:
+    means = [_mean(values[fields["well"] == well]) for well in wells["well"]]
+    return _by_position(wells, np.array(means))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from omero_hcs.report.card import card_entries
-from omero_hcs.report.columns import ShownTable, show_table
+from omero_hcs.report.columns import ShownTable, show_table, verdict_style
 from omero_hcs.report.data import GalleryItem, ReportData
 from omero_hcs.report.gallery import jpeg_bytes
 from omero_hcs.report.headline import headline, totals
@@ -29,6 +29,9 @@ MAX_FIELD_ROWS = 800
 
 MAX_LISTED = 500
 """Fields listed without nuclei, or failed."""
+
+MAX_DIFFERING = 40
+"""Fields listed on which model and metrics differ, of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,12 @@ def render_report(data: ReportData, *, heatmap: bytes | None = None) -> bytes:
         headline=headline(data),
         has_cells=totals(data).cells > 0 or bool(data.abnormal_gallery or data.normal_gallery),
         plate=plate_view(data, heatmap or abnormal_heatmap(data)),
-        measures=small_plates(data.rows, data.columns, data.measures) if data.rows else [],
+        measures=small_plates(data.rows, data.columns, data.measures, data.effects)
+        if data.rows
+        else [],
+        beside=data.beside,
+        verdict_style=verdict_style(data.plate.verdict),
+        max_differing=MAX_DIFFERING,
         classes=_class_counts(data),
         abnormal=_gallery(data.abnormal_gallery),
         normal=_gallery(data.normal_gallery),

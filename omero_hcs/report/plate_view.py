@@ -10,8 +10,10 @@ from omero_hcs.model import parse_well
 from omero_hcs.report.columns import is_missing, show_dose
 from omero_hcs.report.data import ReportData
 from omero_hcs.report.heatmap import heatmap_layout, plate_heatmap
+from omero_hcs.report.places import marks_of
 
-UNIT_LABEL = "abnormal cells (%)"
+ABNORMAL = "abnormal cells"
+UNIT_LABEL = f"{ABNORMAL} (%)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def abnormal_heatmap(data: ReportData) -> bytes | None:
         title=f"{data.plate_name}: abnormal cells",
         unit_label=UNIT_LABEL,
         roles={position: row.get("role") or None for position, row in rows},
+        marks=marks_of(data.effects, ABNORMAL),
     )
 
 
@@ -61,7 +64,7 @@ def plate_view(data: ReportData, png: bytes | None) -> PlateView | None:
     """Lay out a heat-map of `abnormal_heatmap` and its wells' texts; None where there is none."""
     if png is None or data.wells is None:
         return None
-    layout = heatmap_layout(data.rows, data.columns)
+    layout = heatmap_layout(data.rows, data.columns, marks_of(data.effects, ABNORMAL))
     areas = []
     for row in data.wells.rows():
         x, y, side = layout.well_box(*parse_well(row["well"]))
@@ -89,7 +92,7 @@ def _well_text(row: Mapping[str, Any]) -> str:
         parts.append(f"{row['treatment']}{dose}")
     parts += [
         str(row[name]).replace("_", " ")
-        for name in ("role", "verdict")
+        for name in ("role", "verdict", "why")
         if not is_missing(row.get(name))
     ]
     return f"{row['well']}: {', '.join(parts)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omero_hcs.model import row_name, well_name
 from omero_hcs.report.colors import (
@@ -17,6 +17,7 @@ from omero_hcs.report.colors import (
 )
 from omero_hcs.report.columns import show_number
 from omero_hcs.report.measures import Position, WellMeasure
+from omero_hcs.report.places import PlaceEffect, marks_of, texts_of
 
 _GAP = 0.1
 _ROW_LABELS, _COLUMN_LABELS = 8, 12
@@ -44,7 +45,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class SmallPlate:
-    """A plate in small; sizes in wells."""
+    """A plate in small; sizes in wells.
+
+    `has_edge` is whether its edge differs from inner wells, `told` what places do to it.
+    """
 
     title: str
     about: str
@@ -59,11 +63,25 @@ class SmallPlate:
     low: str
     high: str
     gradient: str
+    has_edge: bool = False
+    told: tuple[str, ...] = ()
 
 
-def small_plates(rows: int, columns: int, measures: Sequence[WellMeasure]) -> list[SmallPlate]:
-    """Draw each measure by itself, on a scale of its own."""
-    return [_drawn(rows, columns, measure) for measure in measures]
+def small_plates(
+    rows: int,
+    columns: int,
+    measures: Sequence[WellMeasure],
+    effects: Sequence[PlaceEffect] = (),
+) -> list[SmallPlate]:
+    """Draw each measure by itself, on a scale of its own, with the effects of places on it."""
+    return [
+        replace(
+            _drawn(rows, columns, measure),
+            has_edge="edge" in marks_of(effects, measure.key),
+            told=tuple(texts_of(effects, measure.key)),
+        )
+        for measure in measures
+    ]
 
 
 def plate_paths(

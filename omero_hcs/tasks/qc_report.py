@@ -17,16 +17,30 @@ from omero_hcs.imaging.crop import crop_cells
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.jobs.identity import unit_generator
 from omero_hcs.model import ObjectRef, Plate, Site, ZChoice
-from omero_hcs.report.data import Box, FailedField, GalleryItem, ReportData, Thumbnail
+from omero_hcs.report.data import (
+    Box,
+    FailedField,
+    GalleryItem,
+    MetricsBeside,
+    PlateVerdict,
+    ReportData,
+    Thumbnail,
+)
 from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail
 from omero_hcs.report.gallery_sheet import SheetText, gallery_sheet
 from omero_hcs.report.measures import well_measures
 from omero_hcs.report.page import render_report
+from omero_hcs.report.places import PlaceEffect
 from omero_hcs.report.plate_view import abnormal_heatmap
 from omero_hcs.results import ResultFile, Table
+from omero_hcs.settings import Thresholds
 from omero_hcs.stores.base import Linked, LinkedKind, PlateStore
 from omero_hcs.tasks.base import Progress, layout_of
+from omero_hcs.tasks.hand_metrics import agreement
+from omero_hcs.tasks.plate_record import effects_of, kept_line, notes_of
+from omero_hcs.tasks.report_tables import class_counts, field_columns, well_columns
 from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.thresholds import described, thresholds_used
 
 REPORT, HEATMAP, GALLERY_SHEET = "report.html", "heatmap.png", "gallery.png"
 """Files of a report, by their names."""
@@ -99,12 +113,16 @@ class _Pictures:
     def report(self, tables: Mapping[str, Table], progress: Progress) -> ReportData:
         layout, sites = layout_of(self.store, self.target), self.sites
         cells, fields = tables["cells"], tables["fields"]
-        counts, wells = _class_counts(cells, self.record["classes"]), tables.get("wells")
+        counts, wells = class_counts(cells, self.record["classes"]), tables.get("wells")
         read = fields.where(fields["status"] == "done")
         chosen = self._chosen(cells)
         crops, thumbnails = self._draw(sites, cells, read, chosen, progress)
         abnormal, normal = chosen
-        is_plate = isinstance(layout, Plate)
+        is_plate, plate = isinstance(layout, Plate), self.record.get("plate") or {}
+        effects = tuple(
+            PlaceEffect(item["measure"], item["check"], item["text"])
+            for item in effects_of(self.record)
+        )
         example = next(iter(sites.values())).image
         return ReportData(
             title=f"Quality of {'plate' if is_plate else 'image set'} {layout.name}",
@@ -115,9 +133,15 @@ class _Pictures:
             summary=self._summary(cells, read, wells),
             rows=layout.rows if isinstance(layout, Plate) else 0,
             columns=layout.columns if isinstance(layout, Plate) else 0,
-            wells=None if wells is None else _well_columns(wells),
-            fields=_field_columns(read),
-            measures=tuple(well_measures(wells, read, counts)) if wells is not None else (),
+            wells=None if wells is None else well_columns(wells),
+            fields=field_columns(read),
+            measures=() if wells is None else tuple(well_measures(wells, read, counts, effects)),
+            plate=PlateVerdict(plate.get("verdict", ""), plate.get("why", "")),
+            kept=kept_line(fields),
+            thresholds=described(self._limits, assay=self.record["params"].get("assay")),
+            effects=effects,
+            place_notes=tuple(notes_of(self.record)),
+            beside=self._beside(read),
             href=self._page("plate", self.target.id) if is_plate else "",
             well_pages=self._well_pages(wells),
             image_pages={image: self._page("image", image) for image in sites},
@@ -140,6 +164,24 @@ class _Pictures:
     def _well_pages(self, wells: Table | None) -> dict[str, str]:
         names = [] if wells is None or not len(wells) else wells["well"].tolist()
         return {name: self._page("well", f"{self.target.id}/{name}") for name in names}
+
+    def _beside(self, fields: Table) -> MetricsBeside | None:
+        """Compare metrics and model field by field, where the run has metrics."""
+        found = agreement(fields) if len(fields) else None
+        if found is None:
+            return None
+        rows = {row["unit"]: row for row in fields.rows()}
+        bad = [(rows[unit], "{verdict}: {why}") for unit in found.model_alone]
+        odd = [(rows[unit], "{hand_finding}") for unit in found.metrics_alone]
+        model, metrics = (
+            tuple(self._listed(row, text.format(**row)) for row, text in differing)
+            for differing in (bad, odd)
+        )
+        return MetricsBeside(found.both, found.neither, model, metrics)
+
+    @cached_property
+    def _limits(self) -> Thresholds:
+        return thresholds_used(self.record)
 
     def _without_nuclei(self, fields: Table) -> tuple[FailedField, ...]:
         found = (row for row in fields.rows() if row["finding"])
@@ -166,7 +208,7 @@ class _Pictures:
         """Rows of the most abnormal cells, and of normal ones drawn by chance."""
         if not len(cells):
             return [], []
-        normal = cells["class"] == self.record["classes"][0]
+        normal = ~np.isin(cells["class"], self._limits.artefacts or ())
         real = cells["centre"] != "tile"
         shown = real if real.any() else ~real
         rng = unit_generator(int(self.record["params"]["seed"]), "galleries")
@@ -233,10 +275,10 @@ class _Pictures:
         self, image: NDArray[np.float32], site: Site, cells: Table, row: Mapping[str, Any]
     ) -> Thumbnail:
         half = self._survey.crop_scale().side_px / 2
-        first = self.record["classes"][0]
+        artefacts = self._limits.artefacts or ()
         boxes: tuple[Box, ...] = (
             tuple(
-                (y - half, x - half, y + half, x + half, name != first)
+                (y - half, x - half, y + half, x + half, name in artefacts)
                 for y, x, name in zip(
                     cells["y"].tolist(), cells["x"].tolist(), cells["class"].tolist(), strict=True
                 )
@@ -296,39 +338,6 @@ def _by_unit(cells: Table, rows: Sequence[int]) -> dict[str, list[int]]:
     for row in rows:
         grouped.setdefault(str(names[row]).rpartition("/")[0], []).append(row)
     return grouped
-
-
-def _well_columns(wells: Table) -> Table:
-    """Columns of the wells' table that a person reads, the verdict first; the file has all."""
-    rare = [name for name in ("fields_failed", "fields_without_nuclei") if wells[name].any()]
-    counts = [name for name in wells.columns if name.startswith("n_")]
-    names = ("well", "verdict", "treatment", "dose", "dose_unit", "role", "fields", *rare, "cells")
-    shown = (*names, "abnormal_fraction", *counts)
-    return Table({name: wells[name] for name in shown})
-
-
-def _field_columns(fields: Table) -> Table:
-    """Columns of the fields' table that a person reads; the file has all."""
-    names = (
-        "well",
-        "image",
-        "field",
-        "acquisition",
-        "cells",
-        "abnormal_fraction",
-        "verdict",
-        "finding",
-    )
-    shown = [name for name in names if name in fields and (fields[name] != "").any()]
-    return Table({name: fields[name] for name in shown})
-
-
-def _class_counts(cells: Table, classes: Sequence[str]) -> dict[str, int]:
-    if not len(cells):
-        return dict.fromkeys(classes, 0)
-    real = cells.where(cells["centre"] != "tile")
-    judged = real if len(real) else cells
-    return {name: int((judged["class"] == name).sum()) for name in classes}
 
 
 def _label(row: Mapping[str, Any]) -> str:

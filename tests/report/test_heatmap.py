@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from omero_hcs.errors import InputError
-from omero_hcs.report.heatmap import heatmap_layout, plate_heatmap, short_number
+from omero_hcs.report.heatmap import DPI, heatmap_layout, plate_heatmap
+from omero_hcs.report.well_values import short_number
 
 
 def _draw(rows=4, columns=6, values=None, title="P1", roles=None):
@@ -113,3 +114,34 @@ def test_a_well_outside_the_plate_is_refused():
 )
 def test_numbers_in_wells_are_short(value, text):
     assert short_number(value) == text
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 12), (16, 24), (32, 48)])
+def test_marks_stand_around_the_wells_and_leave_them_where_the_layout_says(rows, columns):
+    values = {(row, column): 5.0 for row in range(rows) for column in range(columns)}
+    values |= {(2, column): 50.0 for column in range(columns)}
+    marks = frozenset({"edge", "rows", "columns"})
+    png = plate_heatmap(rows, columns, values, title="P", unit_label="%", marks=marks)
+    layout = heatmap_layout(rows, columns, marks)
+    assert Image.open(io.BytesIO(png)).size == layout.size
+    low, high = (_well(png, layout, row, columns - 1).mean() for row in (1, 2))
+    assert low > high
+    x, y, side = layout.well_box(2, columns - 1)
+    right = round(x + layout.strip * DPI)
+    strip = _pixels(png)[round(y) : round(y + side), right : right + round(side)]
+    assert np.abs(strip.reshape(-1, 3).min(axis=0) - _pixels(png)[0, 0]).max() > 50
+
+
+def test_an_edge_is_drawn_only_where_there_are_inner_wells():
+    def drawn(rows, columns):
+        values = {(row, column): 5.0 for row in range(rows) for column in range(columns)}
+        plain = heatmap_layout(rows, columns)
+        png = plate_heatmap(
+            rows, columns, values, title="P", unit_label="%", marks=frozenset({"edge"})
+        )
+        x, y, side = (round(value) for value in plain.well_box(1, 1))
+        line = _pixels(png)[y - 3 : y + 3, x : x + side]
+        return line.min() < 60
+
+    assert drawn(4, 6)
+    assert not drawn(2, 3)

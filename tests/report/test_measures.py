@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from omero_hcs.report.measures import well_measures
+from omero_hcs.report.places import PlaceEffect
 from omero_hcs.report.small_plate import small_plates
 from omero_hcs.results import Table
 
@@ -56,3 +57,19 @@ def test_each_well_is_drawn_where_it_is_and_says_its_number():
     assert [spot.text for spot in debris.spots] == ["A01: 10.0 %", "A02: 0.0 %", "B01: no value"]
     assert (cells.low, cells.high) == ("0", "100")
     assert cells.spots[0].color != cells.spots[1].color
+
+
+def test_effects_of_places_are_told_by_the_measure_that_they_are_on():
+    effects = [
+        PlaceEffect("cells", "edge", "Fewer cells."),
+        PlaceEffect("brightness of DNA", "row trend", "Darker."),
+        PlaceEffect("brightness of GFP", "edge", "There is no such column."),
+    ]
+    fields = FIELDS.with_columns(p99_DNA=np.full(3, 50.0), background_DNA=np.full(3, 10.0))
+    found = well_measures(WELLS, fields, CLASSES, effects)
+    drawn = {plate.title: plate for plate in small_plates(2, 3, found, effects)}
+    assert drawn["Cells"].told == ("Fewer cells.",)
+    assert (drawn["Cells"].has_edge, drawn["Brightness, DNA"].has_edge) == (True, False)
+    assert drawn["Brightness, DNA"].told == ("Darker.",)
+    assert drawn["Brightness, DNA"].spots[0].text == "A01: 40"
+    assert "Brightness, GFP" not in drawn

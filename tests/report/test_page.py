@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 
 from omero_hcs.model import well_name
-from omero_hcs.report.data import FailedField, GalleryItem, ReportData, Thumbnail
+from omero_hcs.report.data import (
+    FailedField,
+    GalleryItem,
+    MetricsBeside,
+    PlateVerdict,
+    ReportData,
+    Thumbnail,
+)
 from omero_hcs.report.gallery import field_thumbnail
 from omero_hcs.report.measures import WellMeasure
 from omero_hcs.report.page import MAX_GALLERY, render_report
+from omero_hcs.report.places import PlaceEffect
 from omero_hcs.results import Table
 
 EVIL = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }}"
@@ -124,6 +132,13 @@ def test_names_from_users_are_text_and_never_markup():
                 warnings=(EVIL,),
                 params={EVIL: EVIL},
                 color_note=EVIL,
+                plate=PlateVerdict(EVIL, EVIL),
+                kept=EVIL,
+                thresholds=EVIL,
+                effects=(PlaceEffect("cells", "edge", EVIL), PlaceEffect(EVIL, EVIL, EVIL)),
+                place_notes=(EVIL,),
+                beside=MetricsBeside(1, 2, (FailedField(EVIL, EVIL),), (FailedField(EVIL, EVIL),)),
+                measures=(WellMeasure(EVIL, "", {(0, 0): 1.0}, about=EVIL, key="cells"),),
             )
         )
     )
@@ -275,3 +290,40 @@ def test_other_measures_are_drawn_by_the_page_itself():
     assert "measures" in page.sections
     assert "A01: 12" in page.text
     assert "A02: no value" in page.text
+
+
+def test_the_plate_has_its_verdict_and_effects_of_places_stand_by_its_picture():
+    effect = PlaceEffect("cells", "edge", "Wells at the edge have 20 % fewer cells.")
+    measure = WellMeasure("Cells", "", {(0, 0): 1.0}, key="cells")
+    page = _Page(
+        render_report(
+            _data(
+                plate=PlateVerdict("fail", "9 of 24 wells failed (38 %)"),
+                effects=(effect,),
+                place_notes=("Columns carry treatments of their own.",),
+                measures=(measure,),
+            )
+        )
+    )
+    assert "This plate: fail 9 of 24 wells failed (38 %)" in page.text
+    assert "Places on the plate have an effect on: cells (edge)." in page.text
+    assert page.text.count(effect.text) == 2  # below the plate, and below the picture of cells
+    assert "Columns carry treatments of their own." in page.text
+    assert [a for a in page.named("rect") if a.get("class") == "edge"]
+
+
+def test_where_model_and_metrics_differ_fields_are_listed():
+    beside = MetricsBeside(
+        3, 90, (FailedField("B03 field 1", "fail: 80 % abnormal"),),
+        (FailedField("C04 field 2", "out of focus (DNA)"),) * 2,
+    )  # fmt: skip
+    page = _Page(render_report(_data(beside=beside)))
+    assert "metrics" in page.sections
+    assert "Model: warns or fails 3 1 Model: passes 2 90" in page.text
+    assert "Only the model finds these bad" in page.text
+    assert "out of focus (DNA)" in page.text
+    assert "metrics" not in _Page(render_report(_data())).sections
+
+
+def test_a_report_of_a_run_before_there_were_plate_verdicts_has_none():
+    assert "This plate" not in _Page(render_report(_data())).text
