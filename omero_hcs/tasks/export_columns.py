@@ -17,7 +17,7 @@ LEVELS: tuple[Level, ...] = ("cells", "fields", "wells")
 FORMATS: tuple[Format, ...] = ("cellprofiler", "pycytominer", "pandas")
 
 Meanings = Mapping[str, str]
-"""What each column means, in the order of the columns; <class> and <channel> stand for names."""
+"""What each column means, in their order; <class>, <channel> and <n> stand for others."""
 
 _FLAG = "leave it out: 1 or true; keep it: 0 or false"
 
@@ -40,7 +40,7 @@ _VERDICT: Meanings = {
     "Metadata_QC_Verdict": "pass, warn, fail, or unknown where nothing could be judged",
     "Metadata_QC_Flag": f"{_FLAG}. Flagged are fail and unknown",
     "Metadata_QC_Reason": "why, in words; empty where there is nothing to say",
-    "Metadata_QC_AbnormalFraction": "judged cells that are not normal, 0 to 1; nan if none was",
+    "Metadata_QC_AbnormalFraction": "share of artefacts among the cells, 0 to 1; nan without cells",
     "Metadata_QC_Count_Cells": "cells that were judged",
     "Metadata_QC_Count_Flagged": "those of them that are to be left out",
     "Metadata_QC_Count_<class>": "cells of each class",
@@ -76,7 +76,10 @@ _RUN_CELLS: Meanings = {
     "class": "the most probable class",
     "abnormal": "1 less the probability of the normal class",
     "p_<class>": "probability of each class",
-    "kept": "the cell is of no flagged class, in a field that did not fail",
+    "kept": "its class is no artefact, and its field has not failed",
+    "novelty": "how unlike the cells of the model's own plates it is",
+    "why_<n>": "number of the labelled example that is most like it, in the model's card",
+    "why_1_similarity": "how like it the first of these is",
 }
 _RUN_FIELDS: Meanings = {
     **{name: _RUN_CELLS[name] for name in ("plate", "well", "field", "acquisition", "image", "t")},
@@ -97,13 +100,18 @@ _RUN_FIELDS: Meanings = {
     "nuclei": "nuclei that were found",
     "precision": "number format of the encoder",
     "passes": "how often the encoder saw each cell",
+    "z_<channel>": "how far that measure is from the plate's median, in standard deviations",
+    "hand_finding": "measures that stand out; they change no verdict",
     "cells": "cells that were judged",
     "tiles": "tiles that were judged for want of nuclei",
-    "abnormal_fraction": "judged cells that are not normal, 0 to 1",
+    "abnormal_fraction": "judged cells whose class is an artefact, 0 to 1",
+    "cells_kept": "cells that are kept",
     "n_<class>": "cells of each class",
     "verdict": "pass, warn, fail, or unknown where nothing could be judged",
+    "why": "the reason of the verdict, in words",
     "finding": "no nuclei or few nuclei",
 }
+_IN_BOTH = ("cells", "cells_kept", "abnormal_fraction", "n_<class>", "verdict", "why")
 _RUN_WELLS: Meanings = {
     "plate": _RUN_CELLS["plate"],
     "well": _RUN_CELLS["well"],
@@ -114,7 +122,8 @@ _RUN_WELLS: Meanings = {
     "fields": "fields of the well",
     "fields_failed": "fields that could not be read",
     "fields_without_nuclei": "fields with no or few nuclei",
-    **{name: _RUN_FIELDS[name] for name in ("cells", "abnormal_fraction", "n_<class>", "verdict")},
+    "fields_kept": "fields that passed or only warn",
+    **{name: _RUN_FIELDS[name] for name in _IN_BOTH},
 }
 _NAMED: Meanings = {
     "plate_name": "name of the plate or image set",
@@ -149,7 +158,7 @@ FILES: Mapping[tuple[Format, Level], tuple[str, Meanings]] = MappingProxyType(
 )
 """Name of each file, without its ending, and its columns. CellProfiler knows no wells."""
 
-_NAMED_BY = re.compile(r"<(?:class|channel)>")
+_NAMED_BY = re.compile(r"<(?:class|channel|n)>")
 
 
 def meaning_of(meanings: Meanings, column: str) -> str:

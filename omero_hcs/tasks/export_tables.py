@@ -28,8 +28,8 @@ class JudgedPlate:
     ----------
     name : str
         Its name.
-    classes : tuple of str
-        Of the model, the normal one first.
+    classes, artefacts : tuple of str
+        Classes of the model, the normal one first; those that the run took for artefacts.
     cells, fields : Table
         As the run stored them; `cells` has no columns where no cell was found.
     wells : Table or None
@@ -42,6 +42,7 @@ class JudgedPlate:
 
     name: str
     classes: tuple[str, ...]
+    artefacts: tuple[str, ...]
     cells: Table
     fields: Table
     wells: Table | None
@@ -59,7 +60,7 @@ class JudgedPlate:
         """Which of some cells are to be left out."""
         if "kept" in cells and not self.flagged:
             return ~cells["kept"].astype(bool)
-        by_class = np.isin(cells["class"], self.flagged or self.classes[1:])
+        by_class = np.isin(cells["class"], self.flagged or self.artefacts)
         in_bad_field = np.isin(units_of_cells(cells), self.fields["unit"][flags_of(self.fields)])
         return by_class | in_bad_field
 

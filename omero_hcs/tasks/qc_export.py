@@ -23,6 +23,7 @@ from omero_hcs.tasks.export_folder import ExportFolder
 from omero_hcs.tasks.export_readme import readme
 from omero_hcs.tasks.export_tables import JudgedPlate, export_table, flags_of
 from omero_hcs.tasks.quality_runs import quality_runs, run_tables
+from omero_hcs.tasks.thresholds import described, thresholds_used
 
 README = "README.txt"
 
@@ -160,6 +161,7 @@ def _judged(
     return JudgedPlate(
         name=layout.name,
         classes=classes,
+        artefacts=thresholds_used(record).artefacts or classes[1:],
         cells=tables["cells"],
         fields=tables["fields"],
         wells=tables.get("wells"),
@@ -183,10 +185,15 @@ def _write(folder: Path, name: str, table: Table) -> str:
     with told(place, need):
         place.parent.mkdir(exist_ok=True)
         # Bytes, for text would have other ends of lines on other systems.
-        place.with_suffix(".csv").write_bytes(table.to_csv().encode())
+        place.with_suffix(".csv").write_bytes(_flat(table).to_csv().encode())
         if not is_text:
             table.to_parquet(place.with_suffix(".parquet"))
     return f"{name}.csv" if is_text else f"{name}.parquet and .csv"
+
+
+def _flat(table: Table) -> Table:
+    """Leave out columns of lists, which a CSV file has no place for."""
+    return Table({name: column for name, column in table.columns.items() if column.ndim == 1})
 
 
 def _counts(plate: JudgedPlate) -> dict[str, dict[str, int]]:
@@ -199,22 +206,26 @@ def _counts(plate: JudgedPlate) -> dict[str, dict[str, int]]:
 
 def _about(plate: JudgedPlate, record: Mapping[str, Any]) -> dict[str, Any]:
     """Say of what the export is: lines of the README and of `export.json`."""
-    params, model = record["params"], record["model"] or {}
-    limits = record.get("thresholds") or {name: params[name] for name in ("warn", "fail")}
-    flagged = ", ".join(plate.flagged) or "what the run did not keep"
+    model, limits = record["model"] or {}, thresholds_used(record)
     return {
         "plate": plate.name,
         "run": record["run_id"],
         "model": f"{model.get('name', '')} (sha256 {str(model.get('sha256', ''))[:12]})",
         "classes": ", ".join(plate.classes),
-        "thresholds": ", ".join(f"{name} {value}" for name, value in limits.items()),
-        "flagged cells": flagged,
+        "thresholds": described(limits, assay=record["params"].get("assay")),
+        "verdict": _worded(record.get("plate") or {}),
+        "flagged cells": ", ".join(plate.flagged) or "what the run did not keep",
         **{
             level: f"{own['all']}, {own['flagged']} of them flagged"
             for level, own in _counts(plate).items()
         },
         "omero-hcs": record["package_version"],
     }
+
+
+def _worded(verdict: Mapping[str, Any]) -> str:
+    words = (str(verdict.get(name, "")) for name in ("verdict", "why"))
+    return ": ".join(filter(None, words)) or "none of the plate as a whole"
 
 
 def _notes(plate: JudgedPlate, params: ExportParams, record: Mapping[str, Any]) -> Iterator[str]:

@@ -88,22 +88,23 @@ def wells_table():
     return Table.from_rows(rows)
 
 
-def record(**more):
+def run_record(**more):
     return {
         "schema_version": 1, "run_id": RUN, "key": "k", "task": "apply_qc",
         "package_version": "0.1.0", "params": {"warn": 0.2, "fail": 0.5}, "survey": None,
         "model": {"name": "m", "path": "/secret/m.safetensors", "sha256": "ab" * 32},
-        "warnings": ["The plate is small."], "classes": list(CLASSES), **more,
+        "warnings": ["The plate is small."], "classes": list(CLASSES),
+        "plate": {"verdict": "warn", "why": "1 of 2 wells failed"}, **more,
     }  # fmt: skip
 
 
-def results(target, *, cells=None, fields=None, wells=True, run_id=RUN):
+def results(target, *, cells=None, fields=None, wells=True, run_id=RUN, record=None):
     tables = {
         "cells": cells_table() if cells is None else cells,
         "fields": fields_table() if fields is None else fields,
     }
     tables |= {"wells": wells_table()} if wells else {}
-    content = json.dumps(record(run_id=run_id)).encode()
+    content = json.dumps({**(record or run_record()), "run_id": run_id}).encode()
     files = (ResultFile("run.json", "application/json", content),)
     return Results(run_id, "k", "apply_qc", target, tables=tables, files=files)
 

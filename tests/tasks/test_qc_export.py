@@ -82,6 +82,19 @@ class TestFlags:
         with pytest.raises(InputError, match=r"no class 'dust'\. It has: normal, debris"):
             export(flag="dust,debris")
 
+    def test_a_class_that_the_run_took_for_no_artefact_is_not_flagged(self, export):
+        given = {"thresholds": {"artefacts": ["debris"]}}
+        made = export(store=judged.judged_store("phenotype", record=judged.run_record(**given)))
+        cells = read(made, "pandas/cells.parquet")
+        assert cells.flag[cells["class"] == "debris"].tolist() == [True]
+        assert cells.flag[cells["field"] == 0].tolist() == [False, True, False]
+
+    def test_lists_are_in_the_parquet_file_alone(self, export):
+        cells = judged.cells_table().with_columns(view=np.zeros((5, 3), dtype=np.float32))
+        made = export(store=judged.judged_store("lists", cells=cells))
+        assert "view" in read(made, "pandas/cells.parquet")
+        assert "view" not in read(made, "pandas/cells.csv")
+
     def test_tiles_are_no_cells(self, export):
         made = export(store=judged.judged_store("tiles", cells=judged.cells_table(tiles=2)))
         assert made.told.counts["cells"] == {"all": 5, "flagged": 3}
@@ -127,7 +140,10 @@ class TestNames:
     def test_the_readme_says_what_it_is_about_and_no_path_of_the_machine(self, export):
         made = export()
         text = (made.folder / "README.txt").read_text()
-        words = ("Plate, 1", judged.RUN, "m (sha256 abababababab)", "warn 0.2, fail 0.5")
+        words = (
+            "Plate, 1", judged.RUN, "m (sha256 abababababab)", "warns from 20 %, fails from 50 %",
+            "warn: 1 of 2 wells failed",
+        )  # fmt: skip
         assert [word for word in words if word not in text] == []
         assert "The plate is small." in text
         everything = "".join(p.read_text("latin-1") for p in made.folder.rglob("*.*"))
