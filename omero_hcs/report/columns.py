@@ -12,7 +12,8 @@ from omero_hcs.errors import InputError
 from omero_hcs.model import parse_well
 from omero_hcs.results import Table
 
-Kind = Literal["text", "number", "verdict"]
+Kind = Literal["text", "number", "verdict", "words"]
+"""How a column is laid out; words are sentences, which need room."""
 
 NO_VALUE = "\N{EN DASH}"
 _MICRO = re.compile(r"^u(?=[MmgLl])")
@@ -22,6 +23,7 @@ _HEADERS = {
     "z": "z",
     "t": "t",
 }
+_WORDS = {"why", "hand_finding"}
 _VERDICT_STYLES = {
     "good": {"pass", "passed", "ok", "good", "normal"},
     "bad": {"fail", "failed", "bad", "abnormal", "reject", "rejected"},
@@ -136,6 +138,8 @@ def _header(name: str) -> str:
 def _kind(table: Table, name: str) -> Kind:
     if name == "verdict":
         return "verdict"
+    if name in _WORDS:
+        return "words"
     return "number" if table[name].dtype.kind in "iuf" else "text"
 
 

@@ -58,7 +58,10 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often model and metrics say the same of a field; units on which they do not."""
+    """How often model and metrics say the same of a field; units on which they do not.
+
+    Those that only the model finds bad are told worst first.
+    """
 
     both: int
     neither: int
@@ -110,17 +113,20 @@ def agreement(fields: Table) -> Agreement | None:
     Parameters
     ----------
     fields : Table
-        With `unit`, `status`, `verdict` and `hand_finding`.
+        With `unit`, `status`, `verdict`, `abnormal_fraction` and `hand_finding`.
     """
     if "hand_finding" not in fields:
         return None
     read = fields.where(fields["status"] == "done")
     model = np.isin(read["verdict"], ["warn", "fail"])
     metrics = read["hand_finding"] != ""
+    # By the alphabet "fail" comes before "warn".
+    worst = np.lexsort((-np.nan_to_num(read["abnormal_fraction"]), read["verdict"]))
+    alone = worst[(model & ~metrics)[worst]]
     return Agreement(
         both=int((model & metrics).sum()),
         neither=int((~model & ~metrics).sum()),
-        model_alone=tuple(read["unit"][model & ~metrics].tolist()),
+        model_alone=tuple(read["unit"][alone].tolist()),
         metrics_alone=tuple(read["unit"][~model & metrics].tolist()),
     )
 

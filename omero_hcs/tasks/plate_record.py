@@ -65,5 +65,7 @@ def kept_line(fields: Table) -> str:
     if not flagged:
         return text
     saved = int(warned["cells_kept"].sum())
-    text += f"; leaving out every field that warns or fails would have cost {flagged:,}"
-    return f"{text}, of which {saved:,} good ones in fields that only warn stay" if saved else text
+    text += f". Leaving out every field that warns or fails would throw {flagged:,} away"
+    return (
+        f"{text}; {saved:,} good ones of these, in fields that only warn, stay" if saved else text
+    )

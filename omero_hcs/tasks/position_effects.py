@@ -31,8 +31,9 @@ MIN_DELTA, MIN_RHO, MIN_SHARE = 0.33, 0.3, 0.25
 MIN_POINTS, MIN_CHANGE = 0.02, 0.1
 """Smallest changes that are told: of shares, and of all else as a share of the plate's median."""
 
-MIN_WELLS = 24
-"""Fewer comparable wells say too little about places."""
+MIN_WELLS, MIN_COMPARED = 24, 12
+"""A plate of fewer wells says too little about places, and so do fewer that can be compared: wells
+of treatments that are at several places."""
 
 MIN_KEPT = 0.1
 """Where treatments leave less than this of a place's variance, it cannot be told from them."""
@@ -228,8 +229,13 @@ def _tests(measure: _Measure, places: _Places) -> Iterator[_Tried]:
     _, groups = np.unique(places.groups[known], return_inverse=True)
     for check, predictor in predictors.items():
         test = rank_test(measure.values[known], predictor[known], groups)
-        if test.wells >= MIN_WELLS and test.kept >= MIN_KEPT:
+        if not _is_hidden(test):
             yield _Tried(measure, check, predictor, known, test)
+
+
+def _is_hidden(test: RankTest) -> bool:
+    """Whether treatments leave too little of a place to tell the two apart."""
+    return test.kept < MIN_KEPT or test.wells < MIN_COMPARED
 
 
 def _levels(numbers: NDArray[np.intp]) -> Values:
@@ -313,7 +319,7 @@ def _notes(places: _Places, *, has_effects: bool) -> tuple[str, ...]:
         f"{name} carry treatments of their own: {what} cannot be told from theirs."
         for name, (predictor, what) in hidden.items()
         if np.ptp(predictor.astype(float))
-        and rank_test(none, predictor.astype(float), places.groups).kept < MIN_KEPT
+        and _is_hidden(rank_test(none, predictor.astype(float), places.groups))
     ]
     if has_effects and not places.groups.any():
         notes.append(

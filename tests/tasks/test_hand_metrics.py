@@ -19,6 +19,7 @@ def plate(**changes):
         "background_DNA": rng.normal(100, 2, 40),
         "empty_DNA": rng.normal(0.7, 0.03, 40),
         "verdict": np.full(40, "pass"),
+        "abnormal_fraction": np.linspace(0, 0.9, 40),
     }
     for name, (row, value) in changes.items():
         column = columns[name].astype(object) if columns[name].dtype.kind == "U" else columns[name]
@@ -86,8 +87,8 @@ def test_how_far_it_stands_out_is_in_robust_standard_deviations():
 
 
 def test_where_model_and_metrics_differ_is_told():
-    table = with_hand_metrics(plate(focus_DNA=([1, 2], 0.02), verdict=([2, 3], "fail")), ["DNA"])
-    found = agreement(table)
-    assert (found.both, found.neither) == (1, 37)
-    assert (found.model_alone, found.metrics_alone) == (("u3",), ("u1",))
+    bad = plate(focus_DNA=([1, 2], 0.02), verdict=([2, 3, 4, 5], ["fail", "fail", "fail", "warn"]))
+    found = agreement(with_hand_metrics(bad, ["DNA"]))
+    assert (found.both, found.neither) == (1, 35)
+    assert (found.model_alone, found.metrics_alone) == (("u4", "u3", "u5"), ("u1",))
     assert agreement(plate()) is None

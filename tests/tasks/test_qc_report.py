@@ -94,7 +94,7 @@ def test_it_has_the_plates_verdict_what_is_kept_and_where_metrics_differ(judged)
     results, page = made(judged)
     assert "1 of 28 wells failed (4 %)" in page
     assert "324 of 336 cells are kept" in page
-    assert "would have cost 12" in page
+    assert "would throw 12 away" in page
     assert "58 % abnormal" in page
     assert "Only the metrics find these odd" in page
     assert "out of focus (DNA)" in page
