@@ -85,7 +85,7 @@ class Encoder:
             msg = f"An encoder takes crops of shape (N, 3, S, S), not {tuple(rgb.shape)}."
             raise InputError(msg)
         with torch.inference_mode():
-            features: Tensor = self.network(self._prepared(rgb))
+            features: Tensor = self.network(self.prepared(rgb))
             return features
 
     def with_dtype(self, dtype: torch.dtype | None) -> Encoder:
@@ -97,11 +97,17 @@ class Encoder:
         network = with_full_precision_stem(network, like=self.network)
         return replace(self, network=network, dtype=wanted)
 
-    def _prepared(self, rgb: Tensor) -> Tensor:
+    def resized(self, rgb: Tensor) -> Tensor:
+        """Bring crops (N, 3, S, S) to the encoder's device and input size."""
         x = rgb.to(self.device, torch.float32, non_blocking=True)
         size = (self.input_size, self.input_size)
-        if x.shape[-2:] != size:
-            x = functional.interpolate(x, size, mode=self.interpolation, antialias=True)
+        if x.shape[-2:] == size:
+            return x
+        return functional.interpolate(x, size, mode=self.interpolation, antialias=True)
+
+    def prepared(self, rgb: Tensor) -> Tensor:
+        """Bring crops (N, 3, S, S) in [0, 1] to what the network takes."""
+        x = self.resized(rgb)
         mean = torch.tensor(self.mean, device=self.device).view(3, 1, 1)
         std = torch.tensor(self.std, device=self.device).view(3, 1, 1)
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)

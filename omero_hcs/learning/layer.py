@@ -45,10 +45,9 @@ class LayerHead:
 
     @classmethod
     def of_layer(cls, weight: NDArray[Any], bias: NDArray[Any], **options: Any) -> Self:
-        """Make a head of a layer that was taught on features as they are."""
+        """Make a head of a layer (K, D) that was taught elsewhere, on features as they are."""
         head = cls(**options)
-        middle = np.zeros(weight.shape[1]), np.ones(weight.shape[1])
-        head._keep(weight, bias, middle)
+        head._keep(weight, bias, (np.zeros(weight.shape[1]), np.ones(weight.shape[1])))
         return head
 
     def predict_proba(self, features: Features) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ from omero_hcs.tasks.outcome import (
 if TYPE_CHECKING:
     from omero_hcs.learning.embed import Embedder
     from omero_hcs.learning.modelcard import ModelCard
+    from omero_hcs.learning.modelfile import Model
 
 FEATURES = "features"
 """Column of a cell's features."""
@@ -93,7 +94,8 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     pairs = all_units(store, request.targets, params)
     name = names_of(store, request.targets)
     model = find_model(params.model, request.settings, store) if params.model else None
-    card = load(model).card if model else None
+    made = load(model) if model else None
+    card = made.card if made else None
     encoder: dict[str, Any] = {}
     if pairs:
         image = pairs[0][1].image
@@ -101,7 +103,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
             _check_encoder(params, card)
             params = as_trained(params, card, image, model=model.name, plate=name)
         channels = len(params.channels or image.channel_names)
-        encoder = _describe(_embedder(params, card, channels=channels))
+        encoder = _describe(_embedder(params, made, channels=channels))
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
     if card:
         survey = fitted(survey, card, any_scale=params.any_scale)
@@ -126,8 +128,8 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
         # The weights of the plan and no others, wherever this worker finds them.
         digest = spec.context["encoder"]["sha256"]
         params = params.model_copy(update={"weights_sha256": digest})
-    card = load(spec.model).card if spec.model else None
-    embedder = _embedder(params, card, channels=len(spec.context["survey"]["channels"]))
+    model = load(spec.model) if spec.model else None
+    embedder = _embedder(params, model, channels=len(spec.context["survey"]["channels"]))
     annotated = annotated_positions(store, spec.targets, params)
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
     how: dict[str, float | int | str] = {
@@ -194,11 +196,11 @@ def _told(spec: RunSpec) -> str:
     return f"{text}{model}{profiles}."
 
 
-def _embedder(params: Params, card: ModelCard | None, *, channels: int) -> Embedder:
+def _embedder(params: Params, model: Model | None, *, channels: int) -> Embedder:
     from omero_hcs.tasks.embedding import embedder_of_model, embedder_of_params
 
-    if card is not None:
-        return embedder_of_model(card, weights=params.weights, precision=params.precision)
+    if model is not None:
+        return embedder_of_model(model, weights=params.weights, precision=params.precision)
     return embedder_of_params(params, channels)[1]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omero_hcs.errors import InputError
 from omero_hcs.imaging.crop import crop_recipe
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.learning.device import pick_device, use_threads
@@ -21,12 +22,17 @@ from omero_hcs.learning.encoders import (
     own_input,
 )
 from omero_hcs.learning.modelcard import ModelCard
+from omero_hcs.learning.modelfile import Model
 from omero_hcs.learning.pooling import Pooling
+from omero_hcs.learning.tuned import tuned_encoder
 from omero_hcs.learning.weights import find_weights
 from omero_hcs.model import Unit
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.tasks.base import Precision
 from omero_hcs.tasks.cells import CellFinder, FieldCells, FieldError
+
+if TYPE_CHECKING:
+    import torch
 
 Features = NDArray[np.float32]
 
@@ -133,7 +139,32 @@ def _input(params: EncoderParams) -> tuple[int | None, Interpolation]:
     return None if params.input_size == "auto" else params.input_size, "bilinear"
 
 
-def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precision) -> Embedder:
+def check_encoder_of(model: Model, weights: str | None, settings: Settings) -> None:
+    """Refuse a model whose encoder cannot be had, before anything is read for it.
+
+    Raises
+    ------
+    ChecksumError, WeightsNotFoundError, DataError
+        As `embedder_of_model` would.
+    InputError
+        If weights are given for a model that has its own.
+    """
+    card = model.card
+    if not card.encoder.tuned:
+        find_weights(
+            card.encoder.name,
+            path=weights_of(card, weights),
+            sha256=card.encoder.sha256,
+            allow_hub=settings.allow_hub,
+        )
+        return
+    if weights is not None:
+        msg = f"Model {card.name} has its encoder's weights in its file. Leave --weights out."
+        raise InputError(msg)
+    tuned_encoder(model)
+
+
+def embedder_of_model(model: Model, *, weights: str | None, precision: Precision) -> Embedder:
     """Load the encoder that a model was trained with, and refuse any other.
 
     Raises
@@ -142,22 +173,35 @@ def embedder_of_model(card: ModelCard, *, weights: str | None, precision: Precis
         If the weights are not those of the model.
     WeightsNotFoundError
         If they are nowhere.
+    DataError
+        If a tuned encoder does not fit its network.
     """
-    settings = load_settings().values
+    settings, card = load_settings().values, model.card
     use_threads(settings.threads)
-    encoder = load_encoder(
+    device = pick_device(settings.device)
+    encoder = (
+        tuned_encoder(model, device=device)
+        if card.encoder.tuned
+        else _untuned(card, weights, settings, device)
+    )
+    recipe = crop_recipe(len(card.channels), card.recipe)
+    return Embedder(encoder, recipe=recipe, precision=_precision(precision))
+
+
+def _untuned(
+    card: ModelCard, weights: str | None, settings: Settings, device: torch.device
+) -> Encoder:
+    return load_encoder(
         card.encoder.name,
         weights=weights_of(card, weights),
         sha256=card.encoder.sha256,
         input_size=card.input_size,
         interpolation=card.encoder.interpolation,
         pooling=card.encoder.pooling,
-        device=pick_device(settings.device),
+        device=device,
         seed=card.encoder.seed,
         allow_hub=settings.allow_hub,
     )
-    recipe = crop_recipe(len(card.channels), card.recipe)
-    return Embedder(encoder, recipe=recipe, precision=_precision(precision))
 
 
 def weights_of(card: ModelCard, given: str | None) -> str | None:
