@@ -95,16 +95,21 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     InputErrors, ChannelNotFoundError, ScaleMismatchError, WeightsNotFoundError
         If it does not fit, or its encoder's weights are not there.
     """
-    from omero_hcs.tasks.embedding import check_encoder_of
+    from omero_hcs.learning.weights import find_weights
+    from omero_hcs.tasks.embedding import weights_of
     from omero_hcs.tasks.fitting import as_trained, fitted
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
 
     model = find_model(params.model, request.settings, store)
-    made = load(model)
-    card = made.card
+    card = load(model).card
     limits = with_artefacts(thresholds_for(params, request.settings), card.classes)
-    check_encoder_of(made, params.weights, request.settings)
+    find_weights(
+        card.encoder.name,
+        path=weights_of(card, params.weights),
+        sha256=card.encoder.sha256,
+        allow_hub=request.settings.allow_hub,
+    )
     pairs = all_units(store, request.targets, params)
     name = names_of(store, request.targets)
     if pairs:
@@ -126,13 +131,14 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     from omero_hcs.tasks.cells import FieldError, finder_of
     from omero_hcs.tasks.embedding import embedder_of_model, stream_features
     from omero_hcs.tasks.failures import describe_failure
-    from omero_hcs.tasks.judging import judge_cells
+    from omero_hcs.tasks.judging import Judge
     from omero_hcs.tasks.labels import annotated_positions
     from omero_hcs.tasks.models import load
 
     model = load(spec.model)
     params = Params.model_validate(spec.context["params"])
-    embedder = embedder_of_model(model, weights=params.weights, precision=params.precision)
+    embedder = embedder_of_model(model.card, weights=params.weights, precision=params.precision)
+    judge = Judge(model)
     annotated = annotated_positions(store, spec.targets, params)
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
     how: dict[str, float | int | str] = {
@@ -144,7 +150,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
         if isinstance(field, FieldError):
             yield describe_failure(field.unit, field.error)
             continue
-        cells = judge_cells(field.table, model, features)
+        cells = judge(field.table, features)
         now = time.monotonic()
         yield UnitResult(
             field.unit.id,

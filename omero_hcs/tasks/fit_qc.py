@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from omero_hcs.model import RunSpec
 from omero_hcs.results import Table
 from omero_hcs.tasks.embedding import embedder_of_params
 from omero_hcs.tasks.examples import Examples
+from omero_hcs.tasks.known_cells import Portraits, known_cells
 from omero_hcs.tasks.labelled import class_numbers
 from omero_hcs.tasks.labels import check_counts, count_by_class
 from omero_hcs.tasks.model_card import describe_card, make_card
@@ -64,7 +65,8 @@ def fit_qc(spec: RunSpec, params: Params, examples: Examples) -> Fitted:
     """
     channels = len(spec.context["survey"]["channels"])
     encoder, embedder = embedder_of_params(params, channels)
-    features = _seen(examples, embedder)
+    portraits = Portraits(examples.finder, params.keep_examples)
+    features = _seen(portraits.watch(examples.crops()), embedder)
     names = spec.context["classes"]
     _check_enough(examples, names)
     classes = class_numbers(examples.table, names)
@@ -73,17 +75,21 @@ def fit_qc(spec: RunSpec, params: Params, examples: Examples) -> Fitted:
     held_out = _held_out(params, names, learner, examples.table)
     head = learner.taught(np.arange(len(classes)), seed=params.seed)
     card = make_card(spec, examples, (encoder, embedder), head, metrics=held_out.metrics)
-    card = card.model_copy(update={"calibration": held_out.calibration})
+    known = known_cells(params, examples, features, embedder, portraits.pictures)
+    card = known.on_card(card.model_copy(update={"calibration": held_out.calibration}))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        save_model(path, card, head)
-        apart = "cells held out" if held_out.reason else "wells held out"
-        lines = {**describe_card(card), "tested on": apart}
-        return Fitted(path.read_bytes(), lines, (held_out.reason,) if held_out.reason else ())
+        save_model(path, card, head, known.parts)
+        content = path.read_bytes()
+    apart = "cells held out" if held_out.reason else "wells held out"
+    lines = {**describe_card(card), "tested on": apart, **known.lines}
+    lines["file"] = f"{len(content) / 1e6:.1f} MB"
+    told = (held_out.reason,) if held_out.reason else ()
+    return Fitted(content, lines, (*told, *known.warnings))
 
 
-def _seen(examples: Examples, embedder: Embedder) -> NDArray[np.float32]:
-    streamed = [found for _, found in embedder.stream(enumerate(examples.crops()))]
+def _seen(crops: Iterator[NDArray[np.float32]], embedder: Embedder) -> NDArray[np.float32]:
+    streamed = [found for _, found in embedder.stream(enumerate(crops))]
     return np.concatenate(streamed) if streamed else np.empty((0, embedder.dim), dtype=np.float32)
 
 
