@@ -107,6 +107,17 @@ def every_task(_: str) -> str:
     return "\n".join(parts)
 
 
+def export_columns(_: str) -> str:
+    """Return the columns of every table that an export has."""
+    name_of = load("omero_hcs.tasks.export_columns:file_name")
+    parts = []
+    for (form, _level), (name, meanings) in load("omero_hcs.tasks.export_columns:FILES").items():
+        rows = [f"| `{column}` | {meaning} |" for column, meaning in meanings.items()]
+        lines = ["| column | meaning |", "|---|---|", *rows]
+        parts.append("\n".join([f"### {name_of(form, name)}", "", *lines, ""]))
+    return "\n".join(parts)
+
+
 def changelog(_: str) -> str:
     """Return CHANGELOG.md without its title."""
     return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2]
@@ -117,5 +128,6 @@ GENERATORS = {
     "fields": model_table,
     "schema": json_schema,
     "tasks": every_task,
+    "export": export_columns,
     "changelog": changelog,
 }

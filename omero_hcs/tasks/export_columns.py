@@ -13,11 +13,18 @@ from typing import Literal
 Level = Literal["cells", "fields", "wells"]
 Format = Literal["cellprofiler", "pycytominer", "pandas"]
 
+ENDINGS: Mapping[Format, tuple[str, ...]] = MappingProxyType(
+    {"cellprofiler": (".csv",), "pycytominer": (".parquet", ".csv"), "pandas": (".parquet", ".csv")}
+)
+"""How each program takes its tables."""
+
 LEVELS: tuple[Level, ...] = ("cells", "fields", "wells")
-FORMATS: tuple[Format, ...] = ("cellprofiler", "pycytominer", "pandas")
+FORMATS: tuple[Format, ...] = tuple(ENDINGS)
 
 Meanings = Mapping[str, str]
 """What each column means, in their order; <class>, <channel> and <n> stand for others."""
+
+_NAMED_BY = re.compile(r"<(?:class|channel|n)>")
 
 _FLAG = "leave it out: 1 or true; keep it: 0 or false"
 
@@ -158,7 +165,10 @@ FILES: Mapping[tuple[Format, Level], tuple[str, Meanings]] = MappingProxyType(
 )
 """Name of each file, without its ending, and its columns. CellProfiler knows no wells."""
 
-_NAMED_BY = re.compile(r"<(?:class|channel|n)>")
+
+def file_name(form: Format, name: str) -> str:
+    """Name a table with its endings: "pandas/cells.parquet and .csv"."""
+    return f"{name}{' and '.join(ENDINGS[form])}"
 
 
 def meaning_of(meanings: Meanings, column: str) -> str:

@@ -18,7 +18,16 @@ from omero_hcs.stores.base import PlateStore
 from omero_hcs.stores.contents import safe_name, told
 from omero_hcs.stores.open import open_store
 from omero_hcs.tasks.base import Progress, layout_of, no_progress
-from omero_hcs.tasks.export_columns import FILES, FORMATS, LEVELS, Format, Level, Meanings
+from omero_hcs.tasks.export_columns import (
+    ENDINGS,
+    FILES,
+    FORMATS,
+    LEVELS,
+    Format,
+    Level,
+    Meanings,
+    file_name,
+)
 from omero_hcs.tasks.export_folder import ExportFolder
 from omero_hcs.tasks.export_readme import readme
 from omero_hcs.tasks.export_tables import JudgedPlate, export_table, flags_of
@@ -132,10 +141,10 @@ def _export(
     rows: dict[str, int] = {}
     files: dict[str, tuple[int, Sequence[str], Meanings]] = {}
     with folder as staged:
-        for name, table, meanings in _tables(plate, params):
-            written = _write(staged, name, table)
+        for form, name, table, meanings in _tables(plate, params):
+            _write(staged, name, table, ENDINGS[form])
             rows[name] = len(table)
-            files[written] = (len(table), tuple(table.columns), meanings)
+            files[file_name(form, name)] = (len(table), tuple(table.columns), meanings)
         with told(staged / README):
             (staged / README).write_bytes(readme(about, notes, files).encode())
         places = folder.keep(about, rows)
@@ -170,25 +179,25 @@ def _judged(
     )
 
 
-def _tables(plate: JudgedPlate, params: ExportParams) -> Iterator[tuple[str, Table, Meanings]]:
+def _tables(
+    plate: JudgedPlate, params: ExportParams
+) -> Iterator[tuple[Format, str, Table, Meanings]]:
     levels = params.level or LEVELS
     for (form, level), (name, meanings) in FILES.items():
         there = level != "wells" or plate.wells is not None
         if form in (params.format or FORMATS) and level in levels and there:
-            yield name, export_table(plate, form, level), meanings
+            yield form, name, export_table(plate, form, level), meanings
 
 
-def _write(folder: Path, name: str, table: Table) -> str:
-    """Write a table as CSV and, but for CellProfiler, as parquet; what a README calls it."""
-    place, is_text = folder / name, name.startswith("cellprofiler/")
+def _write(folder: Path, name: str, table: Table, endings: Sequence[str]) -> None:
+    place = folder / name
     need = sum(column.nbytes for column in table.columns.values())
     with told(place, need):
         place.parent.mkdir(exist_ok=True)
         # Bytes, for text would have other ends of lines on other systems.
         place.with_suffix(".csv").write_bytes(_flat(table).to_csv().encode())
-        if not is_text:
+        if ".parquet" in endings:
             table.to_parquet(place.with_suffix(".parquet"))
-    return f"{name}.csv" if is_text else f"{name}.parquet and .csv"
 
 
 def _flat(table: Table) -> Table:

@@ -9,7 +9,6 @@ pytest.importorskip("pycytominer", reason="the extra 'dev' is not installed")
 
 import pandas as pd
 from pycytominer import aggregate, annotate, normalize
-from scipy.spatial import cKDTree
 
 from omero_hcs.tasks.qc_export import ExportParams, export_verdicts
 from tests.tasks import judged
@@ -26,15 +25,15 @@ def folder(tmp_path_factory):
     return out / "pycytominer"
 
 
-def profiles(off=0.0):
+def profiles():
     """Single cells as CellProfiler measures them; bad ones are bright."""
     return pd.DataFrame(
         {
             "Metadata_Plate": "Plate, 1",
             "Metadata_Well": [cell[0] for cell in judged.CELLS],
             "Metadata_Site": [cell[1] + 1 for cell in judged.CELLS],
-            CENTRE[0]: [cell[3] + off for cell in judged.CELLS],
-            CENTRE[1]: [cell[2] + off for cell in judged.CELLS],
+            CENTRE[0]: [cell[3] for cell in judged.CELLS],
+            CENTRE[1]: [cell[2] for cell in judged.CELLS],
             "Nuclei_Intensity_Mean": [1.0, 100.0, 100.0, 100.0, 3.0],
         }
     )
@@ -74,18 +73,3 @@ def test_wells_bring_their_verdicts_and_no_feature(folder):
 def test_sites_are_dropped_whole(folder):
     cells = annotated(profiles(), str(folder / "sites.parquet"), SITE)
     assert cells["Metadata_QC_Flag"].tolist() == [False, False, True, True, False]
-
-
-def test_cells_of_another_segmentation_are_joined_by_the_nearest(folder):
-    """The recipe of docs/how-to/exclude.md."""
-    cells, qc = profiles(off=3.0), pd.read_parquet(folder / "single_cells.parquet")
-    cells["Metadata_QC_Flag"] = pd.Series(pd.NA, index=cells.index, dtype="boolean")
-    judged_sites = dict(list(qc.groupby(SITE)))
-    for site, own in cells.groupby(SITE):
-        near = judged_sites.get(site)
-        if near is not None:
-            distance, row = cKDTree(near[CENTRE]).query(own[CENTRE])
-            found = distance <= 8
-            flags = near["Metadata_QC_Flag"].to_numpy()[row[found]]
-            cells.loc[own.index[found], "Metadata_QC_Flag"] = flags
-    assert cells["Metadata_QC_Flag"].tolist() == list(judged.FLAGGED)
