@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from omero_hcs.cli.terminal import progress_bar, show_dry_run, show_outcome
-from omero_hcs.tasks.base import CellParams, TaskParams
+from omero_hcs.tasks.base import TaskParams
 from omero_hcs.tasks.given import choices_of, flag_of, params_of, word_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,8 +36,11 @@ def options_of(schema: type[BaseModel]) -> Callable[[F], F]:
 
 def _own_first(schema: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     """Fields of the model itself before those it shares with others: help shows them first."""
-    fields, own, shared = schema.model_fields, schema.__annotations__, CellParams.model_fields
-    return sorted(fields.items(), key=lambda item: item[0] in shared and item[0] not in own)
+    depth: dict[str, int] = {}
+    for number, model in enumerate(schema.__mro__):
+        for name in getattr(model, "__annotations__", {}):
+            depth.setdefault(name, number)
+    return sorted(schema.model_fields.items(), key=lambda item: depth[item[0]])
 
 
 def _flags(name: str, field: FieldInfo) -> list[str]:
@@ -50,7 +53,7 @@ def _attributes(name: str, field: FieldInfo) -> dict[str, Any]:
     default = field.get_default(call_default_factory=True)
     attributes: dict[str, Any] = {
         "help": field.description,
-        "default": None if default is None or kind is bool else str(default),
+        "default": None if default is None or kind is bool else _written(default),
         "show_default": default is not None,
         "metavar": None if choices or kind is bool else word_of(name, kind),
     }
@@ -61,6 +64,10 @@ def _attributes(name: str, field: FieldInfo) -> dict[str, Any]:
     else:
         attributes["type"] = str
     return attributes
+
+
+def _written(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def task_command(name: str, task: str, schema: type[TaskParams]) -> click.Command:

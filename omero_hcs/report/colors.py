@@ -19,6 +19,9 @@ NO_VALUE_COLOR = "#D4D8DC"
 PLATE_COLOR = "#EEF0F2"
 """Of the plate around the wells."""
 
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of lines that are told apart (Okabe and Ito), with every colour blindness."""
+
 _PERCENT_TOPS = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 _SHADES = 48  # as many as an eye tells apart; it keeps the page small
 _STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)

@@ -40,6 +40,8 @@ class ExportFolder:
     ----------
     place : Path
         Where it is to be.
+    listing : str
+        Name of the file that lists the others.
 
     Raises
     ------
@@ -49,9 +51,10 @@ class ExportFolder:
         If it cannot be written there.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, listing: str = EXPORT_FILE) -> None:
         self._place = place.absolute()
-        _refuse_foreign(self._place)
+        self._listing = listing
+        _refuse_foreign(self._place, listing)
         self._staged = self._place.with_name(f".{self._place.name}.new")
 
     def __enter__(self) -> Path:
@@ -72,7 +75,7 @@ class ExportFolder:
         before = self._place.with_name(f".{self._place.name}.old")
         with told(self._place):
             text = record.model_dump_json(indent=1)
-            (self._staged / EXPORT_FILE).write_text(text, encoding="utf-8")
+            (self._staged / self._listing).write_text(text, encoding="utf-8")
             shutil.rmtree(before, ignore_errors=True)
             if self._place.exists():
                 self._place.rename(before)
@@ -81,33 +84,33 @@ class ExportFolder:
         return tuple(str(self._place / name) for name in digests)
 
 
-def _refuse_foreign(place: Path) -> None:
+def _refuse_foreign(place: Path, listing: str) -> None:
     if not place.exists():
         return
     try:
-        digests = _listed(place)
+        digests = _listed(place, listing)
         there = {name: file_sha256(place / name) for name in _names(place)}
     except OSError as error:
-        msg = f"The export cannot be written to {place}: {error.strerror}. Pass another --output."
+        msg = f"Nothing can be written to {place}: {error.strerror}. Pass another --output."
         raise WriteError(msg) from error
     foreign = sorted(name for name, found in there.items() if digests.get(name) != found)
     if foreign:
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         msg = (
-            f"{place} has files that no export wrote, or that were changed since: "
+            f"{place} has files that this command did not write, or that were changed since: "
             f"{', '.join(foreign[:_SHOWN])}{more}. Pass another --output, or move them away."
         )
         raise InputError(msg)
 
 
-def _listed(place: Path) -> dict[str, str]:
+def _listed(place: Path, listing: str) -> dict[str, str]:
     """Digests of the files that an export wrote there, its own list among them."""
-    path = place / EXPORT_FILE
+    path = place / listing
     try:
         record = ExportRecord.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return {}
-    return {**record.sha256, EXPORT_FILE: file_sha256(path)}
+    return {**record.sha256, listing: file_sha256(path)}
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from omero_hcs.errors import ChannelNotFoundError, InputErrors, ScaleMismatchError
 from omero_hcs.imaging.channels import nuclear_channel
@@ -76,16 +77,20 @@ def fitted(survey: PlateSurvey, card: ModelCard, *, any_scale: bool) -> PlateSur
 
 def normalize_by_model_where_few(survey: PlateSurvey, card: ModelCard) -> PlateSurvey:
     """Normalise by the model's intensities where the plate has too few fields for its own."""
+    return normalize_as_where_few(survey, card.normalization)
+
+
+def normalize_as_where_few(survey: PlateSurvey, learnt: Mapping[str, Any]) -> PlateSurvey:
+    """Normalise a plate of few fields by the intensities of what was learnt from, as a dict."""
     if survey.fields >= MIN_FIELDS:
         return survey
-    channels = list(survey.channels)
     warning = (
         f"Brightness was scaled as on the plates that the model learnt from: {survey.fields} "
         f"field(s) are too few to find this plate's own, which takes {MIN_FIELDS}."
     )
     return survey.model_copy(
         update={
-            "normalization": {**dict(card.normalization), "channels": channels},
+            "normalization": {**learnt, "channels": list(survey.channels)},
             "warnings": (*(text for text in survey.warnings if text != FEW_FIELDS), warning),
         }
     )

@@ -46,8 +46,9 @@ def choices_of(kind: Any) -> list[str]:
 def word_of(name: str, kind: Any) -> str:
     """Give what stands for a parameter's value: CHANNEL, NUMBER, NAME,NAME."""
     members = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    if any(get_origin(member) is tuple for member in members):
-        return "NAME,NAME"
+    listed = [get_args(member) for member in members if get_origin(member) is tuple]
+    if listed:
+        return "NUMBER,NUMBER" if listed[0][0] is int else "NAME,NAME"
     words = [
         word for member in members if get_origin(member) is Literal for word in get_args(member)
     ]

@@ -13,7 +13,7 @@ from omero_hcs.imaging.crop import CropScale
 from omero_hcs.imaging.normalize import Normalization
 from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import Encoder
-from omero_hcs.learning.learners import FrozenLearner, Learner
+from omero_hcs.learning.learners import Learner
 from omero_hcs.results import Table
 from omero_hcs.tasks.base import Progress, no_progress
 from omero_hcs.tasks.embedding import embedder_of_params
@@ -45,6 +45,8 @@ class Labelled:
         What a user should know of the labels.
     normalization : Normalization, optional
         How grey values became intensities from 0 to 1, where that is known.
+    labels_sha256 : str, optional
+        Of the labels as they were found, which a model trained on them has on its card.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Labelled:
     scale: CropScale | None = None
     warnings: tuple[str, ...] = ()
     normalization: Normalization | None = None
+    labels_sha256: str | None = None
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
@@ -69,12 +72,6 @@ class Seen:
     encoder: Encoder
     embedder: Embedder
     features: NDArray[np.float32]
-
-
-def class_numbers(table: Table, names: Sequence[str]) -> NDArray[np.int64]:
-    """Give the place of each label (N,) among `names`."""
-    numbers = {name: number for number, name in enumerate(names)}
-    return np.array([numbers[name] for name in table["label"].tolist()], dtype=np.int64)
 
 
 def seen_by(labelled: Labelled, params: LabelledParams, progress: Progress = no_progress) -> Seen:
@@ -131,4 +128,11 @@ def learner_of(
         If the encoder's weights are nowhere, or not those that were named.
     """
     seen = seen or seen_by(labelled, params, progress)
-    return FrozenLearner(params.new_head, seen.features, labelled.numbers, len(labelled.classes))
+    return learner_by(
+        params,
+        (seen.encoder, seen.embedder),
+        labelled.crops if params.head == "finetune" else seen.features,
+        labelled.table,
+        labelled.classes,
+        progress,
+    )

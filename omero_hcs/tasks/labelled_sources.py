@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from omero_hcs.errors import InputErrors
 from omero_hcs.learning.resize import resized
-from omero_hcs.model import Site, Unit
+from omero_hcs.model import Image, Site, Unit
 from omero_hcs.results import Table
 from omero_hcs.stores.base import Linked, PlateStore
 from omero_hcs.stores.open import open_store
@@ -20,20 +22,47 @@ from omero_hcs.tasks.crop_names import is_crop_folder
 from omero_hcs.tasks.examples import examples_of, has_own_planes
 from omero_hcs.tasks.label_places import check_labels
 from omero_hcs.tasks.labelled import Labelled
-from omero_hcs.tasks.labels import class_order, find_labels, label_sources
+from omero_hcs.tasks.labels import class_order, digest_of, find_labels, label_sources
 from omero_hcs.tasks.qc_choices import SourceParams
 from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.survey import PlateSurvey, survey_plate
 
-Adapt = Callable[[PlateSurvey], PlateSurvey]
-"""Changes how a plate is cropped and scaled, so that it is as a model needs it."""
+
+def _same_params(params: SourceParams, image: Image, plate: str) -> SourceParams:
+    return params
+
+
+def _same_survey(survey: PlateSurvey) -> PlateSurvey:
+    return survey
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How plates and images are made as a model needs them.
+
+    Parameters
+    ----------
+    params : callable
+        Gives the parameters for a plate, of those asked for, its first image and its name.
+    survey : callable
+        Changes what was found out about a plate before its cells are cropped.
+    scaling : {"qc", "simsearch"}
+        How black and white are found.
+    """
+
+    params: Callable[[SourceParams, Image, str], SourceParams] = _same_params
+    survey: Callable[[PlateSurvey], PlateSurvey] = _same_survey
+    scaling: Literal["qc", "simsearch"] = "qc"
+
+
+AS_IT_IS = Fit()
 
 
 def labelled_of(
     where: Sequence[str],
     params: SourceParams,
     *,
-    adapt: Adapt | None = None,
+    fit: Fit = AS_IT_IS,
     progress: Progress = no_progress,
 ) -> Labelled:
     """Gather the labelled crops of some sources as one.
@@ -44,8 +73,8 @@ def labelled_of(
         What `open_store` takes, and folders of labelled crops.
     params : SourceParams
         Which labels, and how cells are cropped.
-    adapt : callable, optional
-        Changes the survey of plates and images before cells are cropped.
+    fit : Fit
+        How plates and images are fitted to a model.
     progress : callable
         See `tasks.base.Progress`.
 
@@ -61,7 +90,7 @@ def labelled_of(
     parts = [labelled_of_folder(Path(one), params, progress) for one in folders]
     if others:
         with contextlib.closing(open_store(joined(others))) as store:
-            parts.append(labelled_of_store(store, params, progress, adapt=adapt))
+            parts.append(labelled_of_store(store, params, progress, fit=fit))
     return together(parts)
 
 
@@ -70,7 +99,7 @@ def labelled_of_store(
     params: SourceParams,
     progress: Progress = no_progress,
     *,
-    adapt: Adapt | None = None,
+    fit: Fit = AS_IT_IS,
 ) -> Labelled:
     """Crop what users labelled on the plates and images of a store.
 
@@ -84,8 +113,9 @@ def labelled_of_store(
     check_labels(store, targets, found.table, refuse=params.refuses, planes=has_own_planes(params))
     classes = class_order(found.table, params.normal_class)
     pairs, name = all_units(store, targets, params), names_of(store, targets)
-    survey = survey_plate(store, pairs, params, name=name, progress=progress)
-    survey = adapt(survey) if adapt else survey
+    params = fit.params(params, pairs[0][1].image, name) if pairs else params
+    survey = survey_plate(store, pairs, params, name=name, progress=progress, scaling=fit.scaling)
+    survey = fit.survey(survey)
     examples = examples_of(store, targets, params, found.table, survey)
     crops = []
     for number, some in enumerate(examples.crops(), 1):
@@ -100,6 +130,7 @@ def labelled_of_store(
         scale=survey.crop_scale(),
         warnings=(*found.warnings(), *survey.warnings, *examples.warnings()),
         normalization=survey.intensities(),
+        labels_sha256=digest_of(found.table),
     )
 
 
@@ -123,11 +154,7 @@ def together(parts: Sequence[Labelled], *, side: int | None = None) -> Labelled:
     if len(parts) == 1:
         return first
     faults = [
-        f"Crops of {one.name} have {len(one.channels)} channels ({', '.join(one.channels)}), those "
-        f"of {first.name} {len(first.channels)} ({', '.join(first.channels)}). Pass --channels "
-        "with as many of each."
-        for one in parts[1:]
-        if len(one.channels) != len(first.channels)
+        channels_fault(first, one) for one in parts if len(one.channels) != len(first.channels)
     ]
     if faults:
         raise InputErrors(faults)
@@ -144,6 +171,15 @@ def together(parts: Sequence[Labelled], *, side: int | None = None) -> Labelled:
         scale=first.scale,
         warnings=tuple(text for one in parts for text in one.warnings),
         normalization=first.normalization,
+    )
+
+
+def channels_fault(first: Labelled, other: Labelled) -> str:
+    """Say that crops of two sources have other numbers of channels."""
+    return (
+        f"Crops of {other.name} have {len(other.channels)} channels ({', '.join(other.channels)}), "
+        f"those of {first.name} {len(first.channels)} ({', '.join(first.channels)}). Pass "
+        "--channels with as many of each."
     )
 
 

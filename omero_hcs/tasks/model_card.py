@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.learning.embed import Embedder
-from omero_hcs.learning.encoders import Encoder
-from omero_hcs.learning.heads import Head
+from omero_hcs.learning.calibration import MIN_LABELS
 from omero_hcs.learning.modelcard import (
     EncoderCard,
     HeadCard,
@@ -27,6 +25,7 @@ from omero_hcs.results import Table
 from omero_hcs.tasks.examples import Examples
 from omero_hcs.tasks.labels import count_by_class, count_by_user
 from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.teaching import Taught
 
 _PACKAGES = ("omero-hcs", "torch", "timm", "numpy", "scikit-learn", "scikit-image")
 
@@ -37,8 +36,7 @@ PROVENANCE_ROWS = 5000
 def make_card(
     spec: RunSpec,
     examples: Examples,
-    eyes: tuple[Encoder, Embedder],
-    head: Head,
+    taught: Taught,
     *,
     metrics: Mapping[str, float | int],
 ) -> ModelCard:
@@ -50,19 +48,17 @@ def make_card(
         The training run.
     examples : Examples
         The cells that were learnt from.
-    eyes : tuple of Encoder and Embedder
-        Whose features the head was trained on.
-    head : Head
-        What was trained.
+    taught : Taught
+        Encoder and head.
     metrics : mapping
         Held-out scores, as `learning.evaluate.scores` gives them.
     """
     survey = PlateSurvey.model_validate(spec.context["survey"])
-    encoder, embedder = eyes
+    encoder, embedder, head = taught.encoder, taught.embedder, taught.head
     return ModelCard(
         name=spec.params["name"],
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+        versions=package_versions(),
         classes=tuple(spec.context["classes"]),
         normal_class=spec.params["normal_class"],
         channels=survey.channels,
@@ -78,6 +74,7 @@ def make_card(
             pooling=encoder.pooling,
             interpolation=encoder.interpolation,
             seed=spec.params["seed"],
+            tuned=bool(taught.parts),
         ),
         head=HeadCard(kind=head.kind, config=head.config()),
         precision=embedder.precision,
@@ -90,6 +87,11 @@ def make_card(
             fields=survey.fields,
         ),
     )
+
+
+def package_versions() -> dict[str, str]:
+    """Which versions of what decides about a model are installed."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def _labels_card(examples: Examples, sha256: str | None) -> LabelsCard:
@@ -137,14 +139,33 @@ def describe_card(card: ModelCard) -> dict[str, str]:
         ),
         "from whole fields": _counted(card.labels.weak),
         "encoder": weights,
-        "head": card.head.kind,
+        "head": _head(card),
         **{name: interval(card.metrics, name) for name in ("accuracy", "f1", "auc")},
     }
     if card.labels.weak:
         lines["fields judged as labelled"] = interval(card.metrics, "field_accuracy")
+    lines["probabilities"] = calibration_line(card)
     if card.encoder.source == "random":
         lines["note"] = "random weights: this proves the path, and says nothing about quality"
     return lines
+
+
+def _head(card: ModelCard) -> str:
+    """Name the head, and what it was found to need."""
+    if card.encoder.tuned:
+        return f"finetune (a layer and its encoder, {card.head.config['epochs']} epochs)"
+    strength = card.head.config.get("strength")
+    return card.head.kind + (f" (strength {strength:g})" if strength else "")
+
+
+def calibration_line(card: ModelCard) -> str:
+    """Tell whether probabilities mean what they say, and how far off they were and are."""
+    known = card.calibration
+    if known is None:
+        count = sum(card.labels.counts.values())
+        return f"uncalibrated: {count} labels, {MIN_LABELS} are needed"
+    before, after = known.error_before, known.error_after
+    return f"calibrated on {known.labels} labels: error {before:.2f} -> {after:.2f}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

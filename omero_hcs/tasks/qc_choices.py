@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from omero_hcs.tasks.base import AnyScale, Precision
+from omero_hcs.tasks.base import AnyScale
 from omero_hcs.tasks.labels import ExampleParams
 from omero_hcs.tasks.model_choice import ENCODER, HeadKind, ModelChoice
 
@@ -28,12 +28,9 @@ class LabelledParams(ModelChoice, SourceParams):
     """Which labelled cells there are, how they are cropped, and what learns from them."""
 
 
-class FoldParams(SourceParams):
+class ApartParams(LabelledParams):
     """How cells that judge a model are kept apart from those that teach it."""
 
-    folds: int = Field(
-        default=5, ge=2, le=20, description="Parts that are held out in turn, whole wells each."
-    )
     each_crop_alone: bool = Field(
         default=False,
         description="Test although neither wells nor fields can be kept apart; every result is"
@@ -41,7 +38,15 @@ class FoldParams(SourceParams):
     )
 
 
-class EvaluateParams(LabelledParams, FoldParams):
+class FoldParams(ApartParams):
+    """How many parts of the cells judge a model in turn."""
+
+    folds: int = Field(
+        default=5, ge=2, le=20, description="Parts that are held out in turn, whole wells each."
+    )
+
+
+class EvaluateParams(FoldParams):
     """Measure how well a model judges: taught by some wells, tested on others."""
 
     model: str | None = Field(
@@ -61,10 +66,9 @@ class CompareParams(FoldParams):
     heads: tuple[HeadKind, ...] = Field(
         default=("knn", "linear"), description="What judges the features of each."
     )
-    precision: Precision = "auto"
 
 
-class CurveParams(LabelledParams):
+class CurveParams(ApartParams):
     """Measure how good a model gets with how many labels."""
 
     counts: tuple[int, ...] = Field(
@@ -79,7 +83,7 @@ class CurveParams(LabelledParams):
     )
 
 
-class TransferParams(LabelledParams):
+class TransferParams(FoldParams):
     """Teach on one plate or folder, and test on others."""
 
     both: bool = Field(default=False, description="Also teach on each target and test on SOURCE.")

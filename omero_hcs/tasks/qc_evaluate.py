@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omero_hcs.errors import LabelError
 from omero_hcs.learning.calibration import (
     calibrate,
-    calibrated,
+    calibrated_by,
     calibration_error,
     reliability,
 )
@@ -160,7 +160,7 @@ def held_out_probabilities(
     """Probabilities (N, K) of each crop by what other folds taught, calibrated if possible."""
     proba = cross_validate(learner, folds.held_out, rng=np.random.default_rng(seed))
     calibration = calibrate(proba, labelled.numbers, folds.held_out)
-    return (calibrated(proba, calibration.temperature) if calibration else proba), calibration
+    return calibrated_by(calibration, proba), calibration
 
 
 def judged(

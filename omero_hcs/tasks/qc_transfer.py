@@ -14,7 +14,7 @@ from omero_hcs.learning.heads import Labels
 from omero_hcs.learning.learners import Learner, Rows
 from omero_hcs.learning.modelcard import MAX_SCALE_RATIO
 from omero_hcs.tasks.labelled import Labelled
-from omero_hcs.tasks.labelled_sources import together
+from omero_hcs.tasks.labelled_sources import channels_fault, together
 from omero_hcs.tasks.qc_evaluate import Evaluation, evaluate, judged
 
 
@@ -104,9 +104,7 @@ def transfer(  # noqa: PLR0913  (each one is a choice of the user's)
         If a source cannot be tested on itself.
     """
     parts = [source, *targets]
-    faults = [fault for one in targets for fault in _faults(source, one, any_scale=any_scale)]
-    if faults:
-        raise InputErrors(faults)
+    check_targets(source, targets, any_scale=any_scale)
     joined = together(parts, side=side)
     learner = teach(joined)
     ends = np.cumsum([len(one.table) for one in parts])
@@ -126,6 +124,21 @@ def transfer(  # noqa: PLR0913  (each one is a choice of the user's)
             found = judged(views[tested], proba, Folds(()), seed=seed)
             crossings.append(Crossing(parts[taught].name, parts[tested].name, found))
     return Transfer(tuple(crossings), tuple(_differences(source, targets)))
+
+
+def check_targets(
+    source: Labelled, targets: Sequence[Labelled], *, any_scale: bool = False
+) -> None:
+    """Refuse targets that what the source teaches cannot judge.
+
+    Raises
+    ------
+    InputErrors
+        With every reason.
+    """
+    faults = [fault for one in targets for fault in _faults(source, one, any_scale=any_scale)]
+    if faults:
+        raise InputErrors(faults)
 
 
 def _view(joined: Labelled, one: Labelled, rows: NDArray[np.intp]) -> Labelled:
@@ -156,6 +169,8 @@ def _faults(source: Labelled, target: Labelled, *, any_scale: bool) -> list[str]
             f"not: {', '.join(source.classes)}. Pass --classes so that both have the same, such as "
             f"{source.classes[0]},{unknown[0]}={source.classes[-1]}."
         )
+    if len(target.channels) != len(source.channels):
+        faults.append(channels_fault(source, target))
     ratio = source.scale.ratio(target.scale) if source.scale and target.scale else 1.0
     if ratio > MAX_SCALE_RATIO and not any_scale:
         faults.append(

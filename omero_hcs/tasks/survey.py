@@ -7,7 +7,7 @@ What it finds out travels to the workers in the run's context.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,7 @@ def survey_plate(
     *,
     name: str,
     progress: Progress,
+    scaling: Literal["qc", "simsearch"] = "qc",
 ) -> PlateSurvey:
     """Look at a sample of the fields that a run is about.
 
@@ -101,6 +102,8 @@ def survey_plate(
         The plate's name, for messages.
     progress : callable
         Told after every field.
+    scaling : {"qc", "simsearch"}
+        How black and white are found; see `imaging.normalize`.
 
     Raises
     ------
@@ -131,6 +134,8 @@ def survey_plate(
     if choice and not any(len(nuclei.centers) for nuclei in found):
         raise InputError(_nothing_found(name, choice.name, len(sample)))
     survey = _summarise(units[0][1].image, params, channels, choice, found, intensities)
+    if scaling == "simsearch":
+        survey = survey.model_copy(update={"normalization": intensities.simsearch().to_dict()})
     mixed = _mixed_scales([site.image for _, site in units])
     projected = (PROJECTED,) if any(unit.z == "max" for unit, _ in units) else ()
     return survey.model_copy(update={"warnings": (*survey.warnings, *mixed, *projected)})
