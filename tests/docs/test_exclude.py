@@ -57,7 +57,7 @@ def test_bad_wells_are_dropped_from_profiles(page):
         {"Metadata_Plate": "Plate, 1", "Metadata_Well": wells, "Nuclei_Area": [1.0, 2.0]}
     )
     platemap = pd.DataFrame({"well_position": wells, "compound": ["drug", "DMSO"]})
-    good = page.without_bad_wells(profiles, platemap)
+    good = page.of_good_wells(profiles, platemap)
     assert good["Metadata_Well"].tolist() == ["B03"]
 
 
@@ -67,7 +67,7 @@ def test_cells_of_another_segmentation_are_flagged_by_the_nearest(page):
     far = cells.iloc[[0]].assign(**dict.fromkeys(CENTRE, 60.0))
     elsewhere = cells.iloc[[0]].assign(Metadata_Well="H12")
     asked = pd.concat([cells.iloc[::-1], far, elsewhere], ignore_index=True)
-    flags = page.add_cell_flags(asked, page.qc, within=8)
+    flags = page.cell_flags(asked, page.qc, within=8)
     assert flags.tolist() == [*reversed(judged.FLAGGED), pd.NA, pd.NA]
 
 
