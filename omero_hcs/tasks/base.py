@@ -11,6 +11,7 @@ A task is a module with `Params`, `plan`, `work` and `finish`::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Protocol
 
@@ -29,6 +30,10 @@ Progress = Callable[[str, int, int], None]
 
 def no_progress(stage: str, done: int, total: int) -> None:
     """Show nothing."""
+
+
+WITHIN_UNIT: ContextVar[Progress] = ContextVar("within_unit", default=no_progress)
+"""Told how far the unit at hand is, where it takes long and the driver works it off itself."""
 
 
 @dataclass(frozen=True)

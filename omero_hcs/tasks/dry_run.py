@@ -142,7 +142,7 @@ class _Rehearsal:
             writes=would_write(self.name, self.params, plan, self.store, self.request),
             where=self.store.spec.uri if writes_to_store(self.name, self.params) else "",
             sampled=len(results),
-            seconds=tried.seconds,
+            seconds=plan.context.get("seconds", tried.seconds),
             faults=faults,
             failed=tuple((r.unit, r.reason or "") for r in results if r.status != "done"),
             warnings=(*survey.get("warnings", ()), *plan.context.get("label_warnings", ())),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,6 @@ from omero_hcs.model import Unit
 from omero_hcs.settings import Settings, load_settings
 from omero_hcs.tasks.base import Precision
 from omero_hcs.tasks.cells import CellFinder, FieldCells, FieldError
-
-if TYPE_CHECKING:
-    import torch
 
 Features = NDArray[np.float32]
 
@@ -178,19 +175,16 @@ def embedder_of_model(model: Model, *, weights: str | None, precision: Precision
     """
     settings, card = load_settings().values, model.card
     use_threads(settings.threads)
-    device = pick_device(settings.device)
     encoder = (
-        tuned_encoder(model, device=device)
+        tuned_encoder(model, device=pick_device(settings.device))
         if card.encoder.tuned
-        else _untuned(card, weights, settings, device)
+        else _untuned(card, weights, settings)
     )
     recipe = crop_recipe(len(card.channels), card.recipe)
     return Embedder(encoder, recipe=recipe, precision=_precision(precision))
 
 
-def _untuned(
-    card: ModelCard, weights: str | None, settings: Settings, device: torch.device
-) -> Encoder:
+def _untuned(card: ModelCard, weights: str | None, settings: Settings) -> Encoder:
     return load_encoder(
         card.encoder.name,
         weights=weights_of(card, weights),
@@ -198,7 +192,7 @@ def _untuned(
         input_size=card.input_size,
         interpolation=card.encoder.interpolation,
         pooling=card.encoder.pooling,
-        device=device,
+        device=pick_device(settings.device),
         seed=card.encoder.seed,
         allow_hub=settings.allow_hub,
     )

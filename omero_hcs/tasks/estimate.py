@@ -16,7 +16,7 @@ SAMPLE = 2
 """Units that are worked off to tell how long all of them take."""
 
 WHOLE = frozenset({"train_qc"})
-"""Tasks of one piece, of which no sample can be taken."""
+"""Tasks of one piece, of which no sample can be taken; their plan may know their "seconds"."""
 
 FEW = 4 * SAMPLE
 """Of so few units no sample is taken before a run: it would be much of the work."""
@@ -87,19 +87,24 @@ def without_gpu(limit_minutes: float, progress: Progress = no_progress) -> Guard
     """
 
     def check(task: Task, store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> None:
-        if spec.task in WHOLE or len(units) <= FEW:
+        if spec.task in WHOLE:
+            seconds = spec.context.get("seconds")
+            what, mend = "to tune the encoder", "Choose a head that tunes none"
+        elif len(units) > FEW:
+            seconds = sampled(task, store, spec, units, progress).seconds
+            what, mend = f"for {len(units)} fields", "Select fewer wells or images"
+        else:
             return
-        seconds = sampled(task, store, spec, units, progress).seconds
         if seconds is not None and seconds > limit_minutes * 60:
-            raise InputError(_too_long(seconds, len(units), limit_minutes))
+            raise InputError(_too_long(seconds, what, limit_minutes, mend))
 
     return check
 
 
-def _too_long(seconds: float, units: int, limit_minutes: float) -> str:
+def _too_long(seconds: float, what: str, limit_minutes: float, mend: str) -> str:
     return (
-        f"This would take about {duration(seconds)} for {units} fields on this processor, which "
-        f"has no GPU; {duration(limit_minutes * 60)} are allowed without one. Nothing was written. "
-        "Select fewer wells or images, ask for a processor with a GPU, or ask whoever runs OMERO "
-        "to raise cpu_limit_minutes in /etc/omero-hcs.toml."
+        f"This would take about {duration(seconds)} {what} on this processor, which has no GPU; "
+        f"{duration(limit_minutes * 60)} are allowed without one. Nothing was written. "
+        f"{mend}, ask for a processor with a GPU, or ask whoever runs OMERO to raise "
+        "cpu_limit_minutes in /etc/omero-hcs.toml."
     )

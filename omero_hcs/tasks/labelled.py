@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from omero_hcs.results import Table
 from omero_hcs.tasks.base import Progress, no_progress
 from omero_hcs.tasks.embedding import embedder_of_params
 from omero_hcs.tasks.qc_choices import LabelledParams
+from omero_hcs.tasks.teaching import class_numbers, learner_by
 
 _SHOWN_AT_ONCE = 64
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENCODER = "tf_efficientnet_lite0"
 """Encoder where none is named: its weights come with an installation, without a network."""
 
-HeadKind = Literal["knn", "linear", "logistic"]
+HeadKind = Literal["knn", "linear", "logistic", "finetune"]
 
 
 Pooling = Literal["auto", "levels", "final"]
@@ -57,7 +57,8 @@ class ModelChoice(EncoderChoice):
     head: Annotated[HeadKind, InDialog(MORE)] = Field(
         default="linear",
         description="What judges the features: the nearest labelled cells (knn), a layer taught by"
-        " the paper's schedule (linear), or a regularised logistic regression (logistic).",
+        " the paper's schedule (linear), a regularised logistic regression (logistic), or a layer"
+        " and an encoder that are taught together (finetune: minutes on a GPU, else up to hours).",
     )
     class_weights: Annotated[Literal["balanced", "none"], InDialog(MORE)] = Field(
         default="balanced",

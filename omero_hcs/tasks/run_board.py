@@ -19,7 +19,7 @@ from omero_hcs.errors import CancelledError, NotAllowedError
 from omero_hcs.jobs import stops
 from omero_hcs.model import ObjectRef
 from omero_hcs.stores.base import PlateStore, RunBoard, RunNote, RunState
-from omero_hcs.tasks.base import Progress, Request, no_progress
+from omero_hcs.tasks.base import WITHIN_UNIT, Progress, Request, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class RunTeller:
         self._tell()
         thread = threading.Thread(target=self._listen, name="run-note", daemon=True)
         thread.start()
+        within = WITHIN_UNIT.set(self.step)
         try:
             yield
         except BaseException as error:
@@ -103,6 +104,7 @@ class RunTeller:
                 self._forget()
             raise
         finally:
+            WITHIN_UNIT.reset(within)
             self._over.set()
             thread.join(LOOKED_EVERY)  # a server that hangs must not keep the run
             stops.forget(self._state_dir, self.note.run_id)

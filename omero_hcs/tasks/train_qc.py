@@ -12,7 +12,7 @@ from pydantic import Field
 
 from omero_hcs.errors import InputError, LabelError
 from omero_hcs.jobs.parts import Parts
-from omero_hcs.model import RunSpec, Unit
+from omero_hcs.model import RunSpec, Unit, duration
 from omero_hcs.results import Results, UnitResult
 from omero_hcs.settings import Settings, is_in_script
 from omero_hcs.stores.base import KeptModel, ModelHome, PlateStore
@@ -55,6 +55,13 @@ class Params(ModelChoice, ExampleParams):
         description="Keep small pictures of the labelled cells, and who labelled them, in the"
         " model, to show beside the cells that it judges.",
     )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=20,
+        description="Parts of the labels that are held out in turn to test the model; 5 by default,"
+        " and 3 where an encoder is tuned without a GPU.",
+    )
     output: str | None = Field(
         default=None, description="File to write the model to; the models folder by default."
     )
@@ -75,6 +82,7 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     from omero_hcs.tasks.examples import has_own_planes
     from omero_hcs.tasks.label_places import check_labels
     from omero_hcs.tasks.survey import survey_plate
+    from omero_hcs.tasks.tuning_time import tuning_seconds
 
     _check_upload(store, params)
     found = find_labels(store, request.targets, label_sources(params))
@@ -86,8 +94,12 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     pairs = all_units(store, request.targets, params)
     name = names_of(store, request.targets)
     survey = survey_plate(store, pairs, params, name=name, progress=request.progress)
+    seconds = tuning_seconds(params, len(labels), len(survey.channels))
+    if seconds is not None:
+        request.progress(f"tuning the encoder takes about {duration(seconds)}", 0, 1)
     context = {
         "survey": survey.model_dump(mode="json"),
+        "seconds": seconds,
         "classes": classes,
         "output": str(output.resolve()),
         "plate": name,
