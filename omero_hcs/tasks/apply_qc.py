@@ -95,21 +95,16 @@ def plan(store: PlateStore, params: Params, request: Request) -> Plan:
     InputErrors, ChannelNotFoundError, ScaleMismatchError, WeightsNotFoundError
         If it does not fit, or its encoder's weights are not there.
     """
-    from omero_hcs.learning.weights import find_weights
-    from omero_hcs.tasks.embedding import weights_of
+    from omero_hcs.tasks.embedding import check_encoder_of
     from omero_hcs.tasks.fitting import as_trained, fitted
     from omero_hcs.tasks.models import find_model, load
     from omero_hcs.tasks.survey import survey_plate
 
     model = find_model(params.model, request.settings, store)
-    card = load(model).card
+    made = load(model)
+    card = made.card
     limits = with_artefacts(thresholds_for(params, request.settings), card.classes)
-    find_weights(
-        card.encoder.name,
-        path=weights_of(card, params.weights),
-        sha256=card.encoder.sha256,
-        allow_hub=request.settings.allow_hub,
-    )
+    check_encoder_of(made, params.weights, request.settings)
     pairs = all_units(store, request.targets, params)
     name = names_of(store, request.targets)
     if pairs:
@@ -137,7 +132,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
 
     model = load(spec.model)
     params = Params.model_validate(spec.context["params"])
-    embedder = embedder_of_model(model.card, weights=params.weights, precision=params.precision)
+    embedder = embedder_of_model(model, weights=params.weights, precision=params.precision)
     judge = Judge(model)
     annotated = annotated_positions(store, spec.targets, params)
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
