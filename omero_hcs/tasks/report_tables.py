@@ -11,8 +11,9 @@ def well_columns(wells: Table) -> Table:
     """Columns of the wells' table that a person reads, the verdict first; the file has all."""
     rare = [name for name in ("fields_failed", "fields_without_nuclei") if wells[name].any()]
     counts = [name for name in wells.columns if name.startswith("n_")]
-    place = ("well", "verdict", "why", "treatment", "dose", "dose_unit", "role", "fields")
-    shown = (*place, "fields_kept", *rare, "cells", "cells_kept", "abnormal_fraction", *counts)
+    first = ("well", "verdict", "why", "abnormal_fraction", "cells", "cells_kept")
+    facts = ("treatment", "dose", "dose_unit", "role")
+    shown = (*first, *facts, "fields", "fields_kept", *rare, *counts)
     return Table({name: wells[name] for name in shown if name in wells})
 
 
