@@ -140,7 +140,7 @@ def load_encoder(  # noqa: PLR0913  (each one is a choice of the user's)
         Where it runs; the CPU by default.
     seed, allow_hub
         Of random weights; whether weights may be downloaded.
-    pooling : {"levels", "final"}, optional
+    pooling : {"centre", "levels", "final"}, optional
         Which layers' features are given, see `PooledNetwork`; by default `DEFAULT_POOLING`, or
         the last layer's where a network has no others.
 

@@ -28,7 +28,7 @@ class EncoderCard(_Part):
     name: str
     sha256: str
     source: str
-    pooling: Literal["levels", "final"] = "levels"
+    pooling: Literal["centre", "levels", "final"] = "levels"
     seed: int = 0
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     tuned: bool = False

@@ -67,7 +67,7 @@ def test_final_features_are_the_networks_own(rgb):
 
 def test_each_level_counts_alike(encoder, rgb):
     lengths = (encoder(rgb) ** 2).sum(dim=1)
-    assert encoder.pooling == "levels"
+    assert encoder.pooling == "centre"
     assert torch.allclose(lengths, torch.full((3,), 4.0), atol=1e-3)
 
 
