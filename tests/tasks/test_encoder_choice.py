@@ -64,9 +64,10 @@ def record(outcome):
 
 def test_a_model_keeps_how_its_encoder_looked_and_is_used_so(plate, pretrained):
     chosen = {"encoder": SMALL, "weights": str(pretrained), "crop_size": "28px"}
-    teach(
+    taught = teach(
         plate.path, name="own", pooling="final", input_size="own", settings=plate.settings, **chosen
     )
+    assert taught.summary["weights"].endswith("left aside: projector (1 tensor)")
     card = load_model(plate.settings.models_dir / "own.safetensors").card
     assert (card.encoder.pooling, card.input_size) == ("final", 224)
     assert card.encoder.interpolation == "bicubic"
