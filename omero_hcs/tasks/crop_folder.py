@@ -65,9 +65,9 @@ def labelled_of_folder(
     chosen = chosen_channels(shape.channels, params.channels, folder)
     raw = read_pixels(files, shape, chosen, progress)
     names = tuple(shape.channels[index] for index in chosen)
-    labels = np.array([file.label for file in files])
-    warnings = _warnings(raw, files, labels)
-    intensities = intensities_of(raw, names, labels == params.normal_class)
+    warnings = _warnings(raw, files)
+    normal = np.array([file.label == params.normal_class for file in files])
+    intensities = intensities_of(raw, names, normal)
     crops = np.empty(raw.shape, dtype=np.float32)
     for start in range(0, len(raw), _AT_ONCE):
         crops[start : start + _AT_ONCE] = normalize(raw[start : start + _AT_ONCE], intensities)
@@ -93,9 +93,7 @@ def _classes(files: Sequence[CropFile], params: SourceParams) -> tuple[tuple[str
         return (), [str(error)]
 
 
-def _warnings(
-    raw: NDArray[Any], files: Sequence[CropFile], labels: NDArray[np.str_]
-) -> tuple[str, ...]:
+def _warnings(raw: NDArray[Any], files: Sequence[CropFile]) -> tuple[str, ...]:
     """Tell of crops that show nothing, or show the same.
 
     Raises
@@ -114,25 +112,20 @@ def _warnings(
         raise InputErrors([f"All {len(raw)} crops are of one grey value: there is nothing to see."])
     if blank.any():
         told.append(f"{int(blank.sum())} crops are of one grey value.")
-    told += _same(flat, files, labels, blank)
+    told += _same(flat, files, blank)
     return tuple(told)
 
 
-def _same(
-    flat: NDArray[Any],
-    files: Sequence[CropFile],
-    labels: NDArray[np.str_],
-    blank: NDArray[np.bool_],
-) -> list[str]:
+def _same(flat: NDArray[Any], files: Sequence[CropFile], blank: NDArray[np.bool_]) -> list[str]:
     """Find pictures that are there several times; blank ones are all the same."""
     first: dict[bytes, int] = {}
     conflicts, repeated = [], 0
     for row in np.flatnonzero(~blank).tolist():
         one = first.setdefault(hashlib.sha256(flat[row].tobytes()).digest(), row)
-        if labels[one] != labels[row]:
+        if files[one].label != files[row].label:
             conflicts.append(
                 f"{files[one].name} and {files[row].name} are the same picture, labelled "
-                f"{labels[one]!r} and {labels[row]!r}. Keep one of them."
+                f"{files[one].label!r} and {files[row].label!r}. Keep one of them."
             )
         repeated += one != row
     if conflicts:

@@ -160,8 +160,8 @@ def _placed(files: Sequence[CropFile], pattern: str) -> tuple[list[CropFile], li
         match = expression.fullmatch(whole) or expression.fullmatch(whole.partition(".")[0])
         if match is None:
             others.append(file.name)
-        else:
-            placed.append(replace(file, known={**file.known, **match.groupdict()}))
+        found = match.groupdict() if match else {}
+        placed.append(replace(file, known={**file.known, **found}))
     if others:
         faults.append(
             f"{len(others)} of {len(files)} files are not named like {pattern!r}, such as "
