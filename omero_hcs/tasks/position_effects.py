@@ -209,8 +209,14 @@ def _measures(wells: Table, fields: Table, nuclear: str) -> Iterator[_Measure]:
 
 
 def _by_well(wells: Table, fields: Table, values: Values) -> Values:
-    found = [values[fields["well"] == well] for well in wells["well"]]
-    return np.array([np.nanmedian(own) if np.isfinite(own).any() else np.nan for own in found])
+    """Median of the fields of each well; NaN where there is none."""
+    known = np.isfinite(values)
+    names, own = np.unique(fields["well"][known], return_inverse=True)
+    ends = np.cumsum(np.bincount(own, minlength=len(names)))[:-1]
+    parts = np.split(values[known][np.argsort(own, kind="stable")], ends)
+    # Without a single value there are no names, but one part, which is empty.
+    found = {name: np.median(part) for name, part in zip(names, parts, strict=False)}
+    return np.array([found.get(well, np.nan) for well in wells["well"]])
 
 
 def _tests(measure: _Measure, places: _Places) -> Iterator[_Tried]:

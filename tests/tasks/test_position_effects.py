@@ -155,3 +155,11 @@ def test_tables_without_field_metrics_are_checked_by_what_they_have():
     wells, fields = tables(made, cells=-0.4 * EDGE)
     bare = Table({name: fields[name] for name in ("well", "status")})
     assert {one.measure for one in check_positions(made, wells, bare).effects} == {"cells"}
+
+
+def test_a_metric_without_any_value_is_not_checked():
+    made = plate()
+    wells, fields = tables(made, cells=-0.4 * EDGE)
+    blank = fields.with_columns(focus_DNA=np.full(len(fields), np.nan))
+    report = check_positions(made, wells, blank, nuclear="DNA")
+    assert {one.measure for one in report.effects} == {"cells"}
