@@ -1,10 +1,10 @@
 """Position effects on plates: false alarms where there is nothing, and what is found where it is.
 
 Plates are drawn as tables, without pixels: wells of 400 cells or so, more spread between wells than
-chance alone gives, four fields a well, two channels; doses kill cells. Below "no effect" are false
-alarms of any kind. An effect of 20 % takes 20 % of cells and brightness away, and adds 10 percentage
-points of abnormal cells: at the edge, at the end of a gradient along rows, in one column (that doses
-lie along, in the second layout: there it cannot be told from a dose, and should not be).
+chance alone gives, four fields a well, two channels; doses kill cells. "No effect" is the share of
+plates with a false alarm of any kind. An effect of 20 % takes 20 % of cells and brightness away and
+adds 10 percentage points of abnormal cells: at the edge, at the end of a gradient along rows, or in
+one column (along which doses lie in the second layout: there the two cannot be told apart).
 """
 
 from __future__ import annotations
