@@ -117,8 +117,9 @@ _RUN_FIELDS: Meanings = {
     "verdict": "pass, warn, fail, or unknown where nothing could be judged",
     "why": "the reason of the verdict, in words",
     "finding": "no nuclei or few nuclei",
+    "novelty": "how unlike the cells of the model's own plates its cells are",
 }
-_IN_BOTH = ("cells", "cells_kept", "abnormal_fraction", "n_<class>", "verdict", "why")
+_IN_BOTH = ("cells", "cells_kept", "abnormal_fraction", "n_<class>", "verdict", "why", "novelty")
 _RUN_WELLS: Meanings = {
     "plate": _RUN_CELLS["plate"],
     "well": _RUN_CELLS["well"],

@@ -57,3 +57,12 @@ def test_options_that_do_not_fit(omero_hcs, judged, tmp_path, options, message):
     assert said.code == 2
     assert message in said.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_every_column_of_a_run_just_made_is_explained(omero_hcs, plate, model, tmp_path):
+    assert omero_hcs("apply-qc", plate, "--model", model).code == 0
+    assert omero_hcs("qc", "export", plate, "--output", tmp_path / "out").code == 0
+    text = (tmp_path / "out" / "README.txt").read_text()
+    assert [line for line in text.splitlines() if "see the release" in line] == []
+    assert "verdict:" in text
