@@ -29,6 +29,7 @@ from omero_hcs.tasks.measurement import (
 )
 from omero_hcs.tasks.qc_choices import TransferParams
 from omero_hcs.tasks.qc_transfer import Crossing, Transfer, check_targets, transfer
+from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.survey import PlateSurvey
 
 SCORES = ("accuracy", "f1", "auc")
@@ -53,7 +54,7 @@ def measure_transfer(
     LabelError, InputErrors
         If targets do not fit the source, or labels cannot be tested.
     """
-    _check_scaling(where, params)
+    _check_sources(where, params)
     parts = _parts(where, params, progress)
     check_targets(parts[0], parts[1:], any_scale=params.any_scale)
     encoder, embedder = embedder_of_params(params, len(parts[0].channels))
@@ -89,7 +90,12 @@ def measure_transfer(
     )
 
 
-def _check_scaling(where: Sequence[str], params: TransferParams) -> None:
+def _check_sources(where: Sequence[str], params: TransferParams) -> None:
+    uris = [joined([one]) for one in where]
+    twice = [one for one, uri in zip(where, uris, strict=True) if uris.count(uri) > 1]
+    if twice:
+        msg = f"{twice[0]} is named twice: a test on what was learnt from says nothing."
+        raise ParamsError(msg)
     folders = [one for one in where if is_crop_folder(Path(one), params)]
     if folders and params.normalization != "own":
         msg = (
