@@ -54,6 +54,7 @@ def _told(found: FoundAgreement, own: Agreement) -> dict[str, Any]:
                 "both": pair.cells,
                 "agreement": pair.agreement,
                 "kappa": _known(pair.kappa),
+                "kappa_interval": [_known(end) for end in pair.kappa_interval],
                 "classes": list(pair.classes),
                 "counts": pair.counts.tolist(),
             }

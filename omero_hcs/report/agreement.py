@@ -24,6 +24,7 @@ class PairShown:
     users: tuple[str, str]
     agreement: float
     kappa: float
+    interval: tuple[float, float]
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
 

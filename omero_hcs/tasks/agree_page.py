@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
+import numpy as np
+
 from omero_hcs.report.agreement import (
     AgreementData,
     AgreementPart,
@@ -85,10 +87,11 @@ def _nobody(what: str, users: Mapping[str, int]) -> str:
 
 
 def _pair_told(pair: PairAgreement, what: str) -> str:
-    same = int(pair.counts.trace())
+    same, (low, high) = int(pair.counts.trace()), pair.kappa_interval
+    within = "" if np.isnan(low) else f" (95 %: {decimal(low)} to {decimal(high)})"
     return (
         f"{' and '.join(pair.users)} say the same of {same} of {_count(pair.cells, what)} "
-        f"({percent(pair.agreement)}), kappa {decimal(pair.kappa)}."
+        f"({percent(pair.agreement)}), kappa {decimal(pair.kappa)}{within}."
     )
 
 
@@ -101,7 +104,14 @@ def _part(found: FoundAgreement, what: str, own: Agreement) -> AgreementPart:
         what=what,
         labellers=own.labellers,
         pairs=tuple(
-            PairShown(pair.users, pair.agreement, pair.kappa, pair.classes, pair.counts)
+            PairShown(
+                pair.users,
+                pair.agreement,
+                pair.kappa,
+                pair.kappa_interval,
+                pair.classes,
+                pair.counts,
+            )
             for pair in own.pairs
         ),
         alpha=own.alpha,

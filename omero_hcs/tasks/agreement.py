@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from omero_hcs.tasks.conflicts import Said
 
+_DRAWS = 2000
 UNKNOWN = "unknown"
 """Whose labels those are that name no user."""
 
@@ -98,9 +99,20 @@ class PairAgreement:
     @property
     def kappa(self) -> float:
         """Agreement beyond chance: 1 is perfect, 0 what labels given by chance would come to."""
-        first, second = self.counts.sum(axis=1), self.counts.sum(axis=0)
-        expected = float(first @ second) / self.cells**2
-        return (self.agreement - expected) / (1 - expected) if expected < 1 else float("nan")
+        return float(_kappas(self.counts[None])[0])
+
+    @cached_property
+    def kappa_interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of kappa: percentile bootstrap over the cells."""
+        drawn = np.random.default_rng(0).multinomial(
+            self.cells, self.counts.reshape(-1) / self.cells, size=_DRAWS
+        )
+        kappas = _kappas(drawn.reshape(-1, *self.counts.shape))
+        known = kappas[np.isfinite(kappas)]
+        if np.isnan(self.kappa) or not len(known):
+            return float("nan"), float("nan")
+        low, high = np.percentile(known, (2.5, 97.5))
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,16 @@ def alpha_of(units: Sequence[Sequence[str]]) -> float:
     observed = sum(_unlike(counts) / (counts.total() - 1) for counts in several)
     expected = _unlike(totals) / (count - 1) if count > 1 else 0
     return 1 - observed / expected if expected else float("nan")
+
+
+def _kappas(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cohen's kappa of tables of counts, shape (B, C, C); NaN where one thing only was said."""
+    total = counts.sum(axis=(1, 2))
+    same = np.trace(counts, axis1=1, axis2=2) / total
+    expected = (counts.sum(axis=2) * counts.sum(axis=1)).sum(axis=1) / total**2
+    rest = np.where(expected < 1, 1 - expected, np.nan)
+    kappas: NDArray[np.float64] = (same - expected) / rest
+    return kappas
 
 
 def _unlike(counts: Mapping[str, int]) -> int:

@@ -83,7 +83,7 @@ def test_agree_compares_people_and_writes_page_and_csv(omero_hcs, plate, labels,
     said = omero_hcs("labels", "agree", plate, *options)
     assert said.code == 0, said.err
     assert "People differ on 3 of 24 cells that two of them or more labelled." in said.out
-    assert "ann and bob say the same of 21 of 24 cells (87.5 %), kappa 0.78." in said.out
+    assert "ann and bob say the same of 21 of 24 cells (87.5 %), kappa 0.78 (95 %:" in said.out
     assert "A01 field 1, y=34, x=34: ann 'normal', bob 'dust'" in said.out
     assert b"<!DOCTYPE html>" in page.read_bytes()
     assert len(table.read_text().splitlines()) == 49

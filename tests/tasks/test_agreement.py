@@ -97,3 +97,17 @@ def test_labels_of_nobody_are_of_one_unknown():
     assert found.labellers == {"unknown": 1}
     assert found.pairs == ()
     assert found.changed[0].changed_by == ("unknown",)
+
+
+def test_the_interval_of_kappa_narrows_with_the_cells():
+    few = [("a", "a")] * 6 + [("b", "b")] * 6 + [("a", "b")] * 4
+    (small,) = two(few).pairs
+    (large,) = two(few * 20).pairs
+    for pair in (small, large):
+        low, high = pair.kappa_interval
+        assert low < pair.kappa < high
+    width = [pair.kappa_interval[1] - pair.kappa_interval[0] for pair in (small, large)]
+    # Of twenty times as many cells, the interval is as narrow as the root of twenty tells.
+    assert width[0] / width[1] == pytest.approx(20**0.5, rel=0.25)
+    (same,) = two([("a", "a")] * 3).pairs
+    assert np.isnan(same.kappa_interval).all()
