@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from omero_hcs import lazy
 from omero_hcs.cli.groups import LazyGroup, Verb
 from omero_hcs.cli.terminal import FAILED, show_error
 from omero_hcs.errors import MissingExtraError
@@ -124,17 +125,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _missing_extra(error: ImportError, arguments: Sequence[str] | None) -> MissingExtraError | None:
     """Name all that a verb needs at once, where one of its packages is not installed."""
-    given = sys.argv[1:] if arguments is None else arguments
-    verb = VERBS.get(given[0]) if given else None
+    name, verb = _verb_of(sys.argv[1:] if arguments is None else arguments)
     missing = (error.name or "omero_hcs").partition(".")[0]
     absent = isinstance(error, ModuleNotFoundError | MissingExtraError)
     if verb is None or not verb.extras or not absent or missing == "omero_hcs":
         return None
     msg = (
-        f"omero-hcs {given[0]} needs {missing!r}, which is not installed. "
+        f"omero-hcs {name} needs {missing!r}, which is not installed. "
         f"Install all that it needs with: pip install 'omero-hcs[{verb.extras}]'"
     )
     return MissingExtraError(msg, name=missing)
+
+
+def _verb_of(arguments: Sequence[str]) -> tuple[str, Verb | None]:
+    """Find the verb that was called, also one of a group, and what it is called in full."""
+    verbs: Mapping[str, Verb] = VERBS
+    found: Verb | None = None
+    names: list[str] = []
+    for word in arguments:
+        if word not in verbs:
+            break
+        found, names = verbs[word], [*names, word]
+        verbs = getattr(lazy.load(found.entry), "verbs", {})
+    return " ".join(names), found
 
 
 def _log_folder() -> Any:
