@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,30 +50,40 @@ class JudgedPlate:
     image_names: Mapping[str, str]
     flagged: tuple[str, ...] = ()
 
-    def single_cells(self) -> Table:
-        """Cells without the tiles that were judged beside them, with their columns if empty."""
-        if not len(self.cells):
-            return _no_cells(self.classes)
-        real = self.cells["centre"] != "tile"
-        return self.cells.where(real) if real.any() else self.cells
+    @cached_property
+    def judged(self) -> Table:
+        """All that was judged, tiles as well; with its columns where there is nothing."""
+        return self.cells if len(self.cells) else _no_cells(self.classes)
 
-    def flags(self, cells: Table) -> Flags:
-        """Which of some cells are to be left out."""
+    @cached_property
+    def units(self) -> NDArray[np.str_]:
+        """Units of all that was judged: ids of cells begin with them."""
+        return np.array([name.rpartition("/")[0] for name in self.judged["cell"].tolist()], str)
+
+    @cached_property
+    def flags(self) -> Flags:
+        """What of all that was judged is to be left out."""
+        cells = self.judged
         if "kept" in cells and not self.flagged:
             return ~cells["kept"].astype(bool)
         by_class = np.isin(cells["class"], self.flagged or self.artefacts)
-        in_bad_field = np.isin(units_of_cells(cells), self.fields["unit"][flags_of(self.fields)])
-        return by_class | in_bad_field
+        return by_class | np.isin(self.units, self.fields["unit"][flags_of(self.fields)])
+
+    @cached_property
+    def single(self) -> Flags:
+        """What of it is a cell: tiles are only if there is nothing else."""
+        real: Flags = self.judged["centre"] != "tile"
+        return real if real.any() else ~real
+
+    @cached_property
+    def single_cells(self) -> Table:
+        """Cells without the tiles that were judged beside them."""
+        return self.judged.where(self.single)
 
 
 def flags_of(judged: Table) -> Flags:
     """Which fields or wells are to be left out: all that neither passed nor only warn."""
     return ~np.isin(_or(judged, "verdict", ""), _KEPT)
-
-
-def units_of_cells(cells: Table) -> NDArray[np.str_]:
-    """Units of cells, whose ids begin with them."""
-    return np.array([name.rpartition("/")[0] for name in cells["cell"].tolist()], dtype=str)
 
 
 def export_table(plate: JudgedPlate, form: Format, level: Level) -> Table:
@@ -99,8 +110,7 @@ def export_table(plate: JudgedPlate, form: Format, level: Level) -> Table:
 def _own(plate: JudgedPlate, level: Level) -> Table:
     """Make the run's own table, with the name of the plate and the flag before it."""
     if level == "cells":
-        table = plate.cells if len(plate.cells) else _no_cells(plate.classes)
-        flags = plate.flags(table)
+        table, flags = plate.judged, plate.flags
     else:
         table = plate.fields if level == "fields" else plate.wells or Table({})
         flags = flags_of(table)
@@ -111,8 +121,7 @@ def _own(plate: JudgedPlate, level: Level) -> Table:
 def _fields(plate: JudgedPlate, flag: type[np.generic]) -> Table:
     fields = plate.fields
     names = [plate.image_names.get(image, "") for image in fields["image"].tolist()]
-    cells = plate.single_cells()
-    flagged = units_of_cells(cells)[plate.flags(cells)]
+    flagged = plate.units[plate.single & plate.flags]
     return Table(
         {
             **_keys(plate, fields),
@@ -124,8 +133,8 @@ def _fields(plate: JudgedPlate, flag: type[np.generic]) -> Table:
 
 
 def _wells(plate: JudgedPlate, flag: type[np.generic]) -> Table:
-    wells, fields, cells = plate.wells or Table({}), plate.fields, plate.single_cells()
-    flagged = cells["well"][plate.flags(cells)]
+    wells, fields = plate.wells or Table({}), plate.fields
+    flagged = plate.judged["well"][plate.single & plate.flags]
     bad = fields["well"][flags_of(fields)]
     return Table(
         {
@@ -139,8 +148,7 @@ def _wells(plate: JudgedPlate, flag: type[np.generic]) -> Table:
 
 
 def _cells(plate: JudgedPlate, form: Format) -> Table:
-    cells = plate.single_cells()
-    flags = plate.flags(cells)
+    cells, flags = plate.single_cells, plate.flags[plate.single]
     columns = {
         "Location_Center_X": cells["x"],
         "Location_Center_Y": cells["y"],

@@ -206,8 +206,7 @@ def _flat(table: Table) -> Table:
 
 
 def _counts(plate: JudgedPlate) -> dict[str, dict[str, int]]:
-    cells = plate.single_cells()
-    flags = {"cells": plate.flags(cells), "fields": flags_of(plate.fields)}
+    flags = {"cells": plate.flags[plate.single], "fields": flags_of(plate.fields)}
     if plate.wells is not None:
         flags["wells"] = flags_of(plate.wells)
     return {level: {"all": len(own), "flagged": int(own.sum())} for level, own in flags.items()}
@@ -238,7 +237,7 @@ def _worded(verdict: Mapping[str, Any]) -> str:
 
 
 def _notes(plate: JudgedPlate, params: ExportParams, record: Mapping[str, Any]) -> Iterator[str]:
-    tiles = len(plate.cells) - len(plate.single_cells())
+    tiles = int((~plate.single).sum())
     if tiles:
         yield (
             f"{tiles} tiles of fields with next to no nuclei were judged, too. They are no cells, "

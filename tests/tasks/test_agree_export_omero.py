@@ -51,6 +51,23 @@ def test_a_run_on_a_server_is_exported_with_the_ids_of_its_images(put, tmp_path)
     assert sets.Metadata_ImageName.tolist() == [site.image.name for site in layout.sites()]
 
 
+def test_plates_have_a_folder_each(omero_put, omero_user, omero_uri, omero_way_in, tmp_path):
+    omero_way_in(omero_user)
+    ids = [omero_put(omero_user, judged.plate_with_pixels(f"p{n}")).plate for n in range(2)]
+    uri = omero_uri(f"plate/{ids[0]},{ids[1]}")
+    with contextlib.closing(open_store(uri)) as store:
+        for ref in store.refs():
+            store.write(judged.results_elsewhere(store.plate(ref.id)))
+    told = export_verdicts(uri, ExportParams(level=("wells",)), output=tmp_path / "out")
+    assert len(told) == 2
+    folders = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(folders) == 2
+    for name, number in zip(folders, ids, strict=True):
+        assert str(number) in name
+        wells = pd.read_csv(tmp_path / "out" / name / "pycytominer" / "wells.csv")
+        assert wells.Metadata_Well.tolist() == ["A01", "B03"]
+
+
 def draw(conn, image, at, text):
     """Draw a point as OMERO.iviewer does."""
     shape, roi = PointI(), RoiI()
