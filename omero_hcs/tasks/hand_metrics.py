@@ -6,7 +6,7 @@ and no label says from where on that is a fault. Where metrics and model differ,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ FLAG = 5.0
 """A field stands out from this many robust standard deviations on."""
 
 Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,15 @@ class Agreement:
 
 
 def with_hand_metrics(
-    fields: Table, channels: Sequence[str], controls: NDArray[np.bool_] | None = None
+    fields: Table, channels: Sequence[str], controls: Mask | None = None
 ) -> Table:
     """Add to a table of fields how far each stands out, and what is found so.
 
     Parameters
     ----------
     fields : Table
-        Of one plate or image set, with `status` and the columns of `field_metrics`.
+        Of one plate or image set, with `status` and the columns of `field_metrics`. Each field is
+        compared with those of its own `acquisition`, `z` and `t`, where there are such columns.
     channels : sequence of str
         Channels of those columns.
     controls : array, shape (N,), bool, optional
@@ -90,13 +92,12 @@ def with_hand_metrics(
         than `MIN_FIELDS` fields can be compared) and `hand_finding`, "" for none.
     """
     read = fields["status"] == "done"
-    usual = read if controls is None else read & controls
-    usual = usual if usual.sum() >= MIN_FIELDS else read
+    groups = list(_groups(fields, read, controls))
     columns: dict[str, Values] = {}
     findings: list[list[str]] = [[] for _ in range(len(fields))]
     for channel in channels:
         z = {
-            metric.name: _robust_z(fields[f"{metric.name}_{channel}"], metric, usual)
+            metric.name: _robust_z(fields[f"{metric.name}_{channel}"], metric, groups)
             for metric in METRICS
             if f"{metric.name}_{channel}" in fields
         }
@@ -131,14 +132,28 @@ def agreement(fields: Table) -> Agreement | None:
     )
 
 
-def _robust_z(values: Values, metric: HandMetric, usual: NDArray[np.bool_]) -> Values:
+def _groups(fields: Table, read: Mask, controls: Mask | None) -> Iterator[tuple[Mask, Mask]]:
+    """Fields that were taken alike, and those of them that say what is usual."""
+    numbers = np.zeros(len(fields), dtype=np.intp)
+    for name in ("acquisition", "z", "t"):
+        if name in fields:
+            _, own = np.unique(fields[name], return_inverse=True)
+            numbers = numbers * (int(own.max(initial=0)) + 1) + own
+    for number in np.unique(numbers):
+        rows = numbers == number
+        usual = rows & read if controls is None else rows & read & controls
+        yield rows, usual if usual.sum() >= MIN_FIELDS else rows & read
+
+
+def _robust_z(values: Values, metric: HandMetric, groups: Sequence[tuple[Mask, Mask]]) -> Values:
     scaled = values.astype(np.float64) if metric.is_share else _logarithm(values)
-    known = scaled[usual & np.isfinite(scaled)]
-    if len(known) < MIN_FIELDS:
-        return np.full(len(values), np.nan)
-    middle = float(np.median(known))
-    spread = max(1.4826 * float(np.median(np.abs(known - middle))), metric.floor)
-    z: Values = (scaled - middle) / spread
+    z = np.full(len(values), np.nan)
+    for rows, usual in groups:
+        known = scaled[usual & np.isfinite(scaled)]
+        if len(known) >= MIN_FIELDS:
+            middle = float(np.median(known))
+            spread = max(1.4826 * float(np.median(np.abs(known - middle))), metric.floor)
+            z[rows] = (scaled[rows] - middle) / spread
     return z
 
 
@@ -150,7 +165,7 @@ def _logarithm(values: Values) -> Values:
     return logs
 
 
-def _found(z: dict[str, Values], read: NDArray[np.bool_]) -> list[list[str]]:
+def _found(z: dict[str, Values], read: Mask) -> list[list[str]]:
     """List the findings of each field in one channel; of an empty one, none is about focus."""
     flagged = {
         metric.name: read & (metric.side * z[metric.name] >= FLAG)

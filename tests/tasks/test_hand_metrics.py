@@ -78,6 +78,16 @@ def test_few_fields_and_fields_that_could_not_be_read_have_none():
     assert findings(unread)[7] == ""
 
 
+def test_fields_are_compared_with_those_taken_alike():
+    """Another plane, or another run of the microscope, is another focus and another brightness."""
+    table = plate(focus_DNA=(slice(28, 40), 0.03))
+    planes = np.repeat([0, 1], [28, 12])
+    assert findings(table)[30] == "out of focus (DNA)"
+    for column in ("z", "acquisition"):
+        named = table.with_columns(**{column: planes.astype(str)})
+        assert set(findings(named)) == {""}
+
+
 def test_how_far_it_stands_out_is_in_robust_standard_deviations():
     table = plate()
     z = with_hand_metrics(table, ["DNA"])["z_empty_DNA"]

@@ -5,6 +5,8 @@ import pytest
 from omero_hcs.errors import ParamsError
 from omero_hcs.settings import Settings, Thresholds
 from omero_hcs.tasks.apply_qc import Params
+from omero_hcs.tasks.base import Fingerprint, Request
+from omero_hcs.tasks.driver import request_key
 from omero_hcs.tasks.thresholds import described, thresholds_for, thresholds_used, with_artefacts
 
 SETTINGS = Settings(assays={"neurons": {"warn": 0.1, "fail": 0.4, "artefacts": ["debris"]}})
@@ -54,3 +56,17 @@ def test_they_are_told_in_a_line():
     text = described(Thresholds(min_cells=20), assay="neurons")
     assert text.startswith("assay neurons: field warns from 20 %, fails from 50 % abnormal cells;")
     assert "a field needs 20 nuclei" in text
+
+
+def test_another_threshold_of_the_assay_is_another_run(memory):
+    """Else a run would be answered from the record of one that judged by other thresholds."""
+    store = memory(1).store
+
+    def key(fail):
+        settings = Settings(assays={"neurons": {"fail": fail}})
+        params = Params(assay="neurons")
+        limits = thresholds_for(params, settings).model_dump(mode="json")
+        request = Request(store.refs(), settings)
+        return request_key("apply_qc", params, store, request, Fingerprint(more={"limits": limits}))
+
+    assert key(0.4) == key(0.4) != key(0.3)
