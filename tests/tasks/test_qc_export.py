@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from omero_hcs.errors import InputError, RunNotFoundError, WriteError
 from omero_hcs.stores.memory import MemoryStore
 from omero_hcs.tasks.export_columns import FILES, meaning_of
+from omero_hcs.tasks.export_folder import ExportRecord
 from omero_hcs.tasks.given import params_of
 from omero_hcs.tasks.qc_export import ExportParams, export_verdicts
 from tests.tasks import judged
@@ -202,6 +204,17 @@ class TestFolder:
         with pytest.raises(WriteError, match="No space left"):
             export(store=made.store)
         assert names_in(tmp_path) == before
+
+    def test_a_list_of_version_1_is_read_and_a_newer_one_is_no_leave_to_replace(self, export):
+        text = (Path(__file__).parent / "samples" / "export-1.json").read_text()
+        assert ExportRecord.model_validate_json(text).rows == {"pandas/cells": 5}
+        made = export()
+        listing = made.folder / "export.json"
+        listing.write_text(
+            listing.read_text().replace('"schema_version": 1', '"schema_version": 2')
+        )
+        with pytest.raises(InputError, match="Pass another --output"):
+            export()
 
     def test_the_list_has_what_was_written(self, export):
         made = export()
