@@ -251,7 +251,7 @@ def to_rgb(crops: FloatArray, recipe: Recipe) -> FloatArray:
     Parameters
     ----------
     crops : array, shape (N, C, S, S), float
-        Normalised crops.
+        Normalised crops. What lies above 1 (see `normalize`'s headroom) is shown as 1.
     recipe : Recipe
         For C channels.
 
@@ -262,6 +262,7 @@ def to_rgb(crops: FloatArray, recipe: Recipe) -> FloatArray:
     if crops.ndim != 4 or crops.shape[1] != recipe.channels:
         msg = f"The recipe is for {recipe.channels} channels; the crops have shape {crops.shape}."
         raise InputError(msg)
+    crops = np.minimum(crops, crops.dtype.type(1))
     if recipe.kind == "concat":
         return np.repeat(crops[:, :, None], 3, axis=2)
     if recipe.channels == 1:

@@ -25,6 +25,9 @@ MIN_FIELDS = 8
 RICH_FRACTION = 0.005
 """Share of foreground that makes an image foreground-rich: 23 nuclei of 11 px in 640 x 640 px."""
 
+SATURATED = 2.0
+"""What a pixel at the camera's ceiling is where images are normalised with headroom."""
+
 _FOREGROUND_SIGMAS = 6.0
 _WHITE_PERCENTILE = 99.9
 
@@ -197,7 +200,9 @@ def _foreground_share(
     return float(foreground.mean()) if foreground.size else 0.0
 
 
-def normalize(image: ImageArray, normalization: Normalization) -> NDArray[np.float32]:
+def normalize(
+    image: ImageArray, normalization: Normalization, *, headroom: bool = False
+) -> NDArray[np.float32]:
     """Bring an image to [0, 1] by a plate's black and white points.
 
     Parameters
@@ -207,10 +212,14 @@ def normalize(image: ImageArray, normalization: Normalization) -> NDArray[np.flo
     normalization : Normalization
         A channel whose white point is not above its black point (a constant one) counts
         one grey value as full scale.
+    headroom : bool
+        Keep what lies above the white point: it goes, by its logarithm, from 1 to `SATURATED` at
+        the camera's ceiling, so that a bright cell and a saturated one stay two things. Where no
+        ceiling is known, it ends at 1.
 
     Returns
     -------
-    array, shape of `image`, float32, within [0, 1]
+    array, shape of `image`, float32, within [0, 1], or [0, `SATURATED`]
 
     Raises
     ------
@@ -227,4 +236,10 @@ def normalize(image: ImageArray, normalization: Normalization) -> NDArray[np.flo
     white = np.array(normalization.white, dtype=np.float32)[:, None, None]
     scale = np.where(white > black, white - black, np.float32(1.0))
     scaled = (image.astype(np.float32) - black) / scale
-    return np.nan_to_num(np.clip(scaled, 0.0, 1.0), nan=0.0).astype(np.float32, copy=False)
+    shown = np.nan_to_num(np.clip(scaled, 0.0, 1.0), nan=0.0).astype(np.float32, copy=False)
+    if not headroom or normalization.ceiling is None:
+        return shown
+    top = np.maximum((np.float32(normalization.ceiling) - black) / scale, np.float32(1.0))
+    above = np.log(np.clip(np.nan_to_num(scaled, nan=0.0), 1.0, top))
+    above /= np.where(top > 1, np.log(top), np.float32(1.0))
+    return np.where(image >= normalization.ceiling, np.float32(SATURATED), shown + above)

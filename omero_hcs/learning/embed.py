@@ -14,6 +14,7 @@ from omero_hcs.errors import InputError
 from omero_hcs.imaging.crop import Recipe, to_rgb
 from omero_hcs.learning.device import autocast_dtype
 from omero_hcs.learning.encoders import Encoder
+from omero_hcs.learning.measures import count_measures, crop_measures
 from omero_hcs.learning.prefetch import Prefetch
 
 K = TypeVar("K")
@@ -53,6 +54,8 @@ class Embedder:
         than 1e-4 in float32.
     precision : {"auto", "fp32", "bf16"}
         Number format of the network.
+    measures : bool
+        Whether `crop_measures` are joined to the encoder's features, after them.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Embedder:
         recipe: Recipe,
         batch_size: int | None = None,
         precision: str = "auto",
+        measures: bool = False,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             msg = f"A batch cannot have {batch_size} pictures. Pass 1 or more."
@@ -71,7 +75,10 @@ class Embedder:
         self.encoder = encoder.with_dtype(dtype)
         self.precision = "fp32" if dtype is None else "bf16"
         self.batch_size = batch_size or (CPU_BATCH if encoder.device.type == "cpu" else GPU_BATCH)
+        self.measures = measures
         self.dim = encoder.dim * recipe.passes
+        if measures:
+            self.dim += count_measures(recipe.channels)
 
     def embed(self, crops: Crops) -> Features:
         """Features of the crops of one field: (N, C, S, S) in, (N, dim) out, both float32."""
@@ -83,8 +90,9 @@ class Embedder:
         Parameters
         ----------
         items : iterable of (key, crops)
-            Crops are float32 in [0, 1], shape (N, C, S, S); N may be 0. It is read ahead in a
-            thread, so that fields are read and cropped while others are encoded.
+            Crops are float32, shape (N, C, S, S), normalised, with headroom where `measures` are
+            joined; N may be 0. It is read ahead in a thread, so that fields are read and cropped
+            while others are encoded.
 
         Yields
         ------
@@ -146,15 +154,22 @@ class Embedder:
         """Encode crops, and hand the features to the items that wait for them, in order."""
         if not sum(map(len, batch)):
             return
-        rgb = to_rgb(np.concatenate(batch), self.recipe)
-        pictures = torch.from_numpy(np.ascontiguousarray(rgb.reshape(-1, *rgb.shape[2:])))
-        features = self.encoder(pictures).cpu().numpy().reshape(len(rgb), self.dim)
+        features = self._features(np.concatenate(batch))
         taken = 0
         for item in pending:
             rows = min(len(item.features) - item.filled, len(features) - taken)
             item.features[item.filled : item.filled + rows] = features[taken : taken + rows]
             item.filled += rows
             taken += rows
+
+    def _features(self, crops: Crops) -> Features:
+        rgb = to_rgb(crops, self.recipe)
+        pictures = torch.from_numpy(np.ascontiguousarray(rgb.reshape(-1, *rgb.shape[2:])))
+        features = self.encoder(pictures).reshape(len(crops), -1)
+        if self.measures:
+            pixels = torch.from_numpy(crops).to(self.encoder.device)
+            features = torch.cat([features, crop_measures(pixels)], dim=1)
+        return features.cpu().numpy()
 
 
 def _complete(pending: deque[_Pending[K]]) -> Iterator[tuple[K, Features]]:

@@ -22,7 +22,8 @@ class EncoderCard(_Part):
 
     `seed` makes random weights again; others do not depend on it. Where the network was `tuned`,
     these are the weights that it began with, and its own are in the model file. `interpolation` is
-    how crops came to the model's `input_size`.
+    how crops came to the model's `input_size`. With `measures`, those of the crop (see
+    `learning.measures`) are joined to the encoder's features.
     """
 
     name: str
@@ -32,6 +33,7 @@ class EncoderCard(_Part):
     seed: int = 0
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     tuned: bool = False
+    measures: bool = False
 
 
 class HeadCard(_Part):

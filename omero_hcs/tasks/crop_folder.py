@@ -70,7 +70,8 @@ def labelled_of_folder(
     intensities = intensities_of(raw, names, normal)
     crops = np.empty(raw.shape, dtype=np.float32)
     for start in range(0, len(raw), _AT_ONCE):
-        crops[start : start + _AT_ONCE] = normalize(raw[start : start + _AT_ONCE], intensities)
+        some = raw[start : start + _AT_ONCE]
+        crops[start : start + len(some)] = normalize(some, intensities, headroom=True)
     return Labelled(
         name=folder.resolve().name,
         crops=crops,

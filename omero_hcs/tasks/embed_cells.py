@@ -135,6 +135,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     how: dict[str, float | int | str] = {
         "precision": embedder.precision,
         "passes": embedder.recipe.passes,
+        "measures": embedder.measures,
     }
     started = time.monotonic()
     for field, features in stream_features(embedder, finder, units):

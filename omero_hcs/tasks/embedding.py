@@ -78,7 +78,9 @@ class EncoderParams(Protocol):
         ...
 
 
-def embedder_of_params(params: EncoderParams, channels: int) -> tuple[Encoder, Embedder]:
+def embedder_of_params(
+    params: EncoderParams, channels: int, *, measures: bool = False
+) -> tuple[Encoder, Embedder]:
     """Load the encoder that a run names.
 
     Parameters
@@ -87,6 +89,8 @@ def embedder_of_params(params: EncoderParams, channels: int) -> tuple[Encoder, E
         Which encoder, and how.
     channels : int
         Stains of a crop.
+    measures : bool
+        Whether measures of the crop are joined to the encoder's features.
 
     Raises
     ------
@@ -110,7 +114,8 @@ def embedder_of_params(params: EncoderParams, channels: int) -> tuple[Encoder, E
         allow_hub=settings.allow_hub,
     )
     recipe = crop_recipe(channels, params.recipe)
-    return encoder, Embedder(encoder, recipe=recipe, precision=_precision(params.precision))
+    precision = _precision(params.precision)
+    return encoder, Embedder(encoder, recipe=recipe, precision=precision, measures=measures)
 
 
 def check_encoder(params: EncoderParams, settings: Settings) -> None:
@@ -181,7 +186,12 @@ def embedder_of_model(model: Model, *, weights: str | None, precision: Precision
         else _untuned(card, weights, settings)
     )
     recipe = crop_recipe(len(card.channels), card.recipe)
-    return Embedder(encoder, recipe=recipe, precision=_precision(precision))
+    return Embedder(
+        encoder,
+        recipe=recipe,
+        precision=_precision(precision),
+        measures=card.encoder.measures,
+    )
 
 
 def _untuned(card: ModelCard, weights: str | None, settings: Settings) -> Encoder:
@@ -239,4 +249,5 @@ def _with_crops(
             yield field, np.empty((0, len(survey.channels), side, side), dtype=np.float32)
         else:
             # The raw pixels are not needed any more: only the normalised ones wait in the queue.
-            yield replace(field, crops=field.crops[:0]), normalize(field.crops, intensities)
+            crops = normalize(field.crops, intensities, headroom=True)
+            yield replace(field, crops=field.crops[:0]), crops

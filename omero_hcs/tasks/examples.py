@@ -232,7 +232,7 @@ class Examples:
         return diameter / 2 if diameter else self.finder.survey.crop_scale().side_px / 6
 
     def _normal(self, crops: NDArray[Any]) -> Crops:
-        return normalize(crops, self.finder.survey.intensities())
+        return normalize(crops, self.finder.survey.intensities(), headroom=True)
 
     def _keep(
         self, unit: Unit, rows: NDArray[np.intp], centers: NDArray[np.float64], *, weak: bool

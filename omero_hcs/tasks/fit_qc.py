@@ -60,7 +60,7 @@ def fit_qc(spec: RunSpec, params: Params, examples: Examples) -> Fitted:
         If too few labels are left when conflicts are settled and fields were looked into.
     """
     channels = len(spec.context["survey"]["channels"])
-    eyes = embedder_of_params(params, channels)
+    eyes = embedder_of_params(params, channels, measures=params.measures)
     portraits = Portraits(examples.finder, params.keep_examples)
     cells = gathered(params, eyes[1], portraits.watch(examples.crops()))
     names = spec.context["classes"]

@@ -206,4 +206,5 @@ def _some_cells(
     for found in fields:
         if isinstance(found, FieldCells) and len(found.table):
             rows = choose_cells(np.arange(len(found.table)), CELLS_A_FIELD, rng)
-            yield _group(found.unit), normalize(found.crops[rows], intensities)
+            crops = normalize(found.crops[rows], intensities, headroom=True)
+            yield _group(found.unit), crops

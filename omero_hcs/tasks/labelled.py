@@ -83,7 +83,7 @@ def seen_by(labelled: Labelled, params: LabelledParams, progress: Progress = no_
     WeightsNotFoundError, ChecksumError
         If the encoder's weights are nowhere, or not those that were named.
     """
-    encoder, embedder = embedder_of_params(params, len(labelled.channels))
+    encoder, embedder = embedder_of_params(params, len(labelled.channels), measures=params.measures)
     return Seen(encoder, embedder, embedded(labelled.crops, embedder, progress))
 
 

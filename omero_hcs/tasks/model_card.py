@@ -75,6 +75,7 @@ def make_card(
             interpolation=encoder.interpolation,
             seed=spec.params["seed"],
             tuned=bool(taught.parts),
+            measures=embedder.measures,
         ),
         head=HeadCard(kind=head.kind, config=head.config()),
         precision=embedder.precision,

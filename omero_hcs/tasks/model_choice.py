@@ -17,7 +17,7 @@ ENCODER = "tf_efficientnet_lite0"
 HeadKind = Literal["knn", "linear", "logistic", "finetune"]
 
 
-Pooling = Literal["auto", "levels", "final"]
+Pooling = Literal["auto", "centre", "levels", "final"]
 """`learning.pooling.Pooling`, which is too heavy for parameters, and "auto"."""
 
 
@@ -34,7 +34,8 @@ class EncoderChoice(BaseModel):
     pooling: Pooling = Field(
         default="auto",
         description="Which of the encoder's layers become features: its last one alone, pooled as"
-        " it was trained (final), or earlier ones too (levels); auto takes what judged best.",
+        " it was trained (final), or earlier ones too, of the whole crop (levels) or most of its"
+        " middle (centre); auto takes what judged best.",
     )
     input_size: int | Literal["auto", "own"] = Field(
         default="auto",
@@ -64,6 +65,13 @@ class ModelChoice(EncoderChoice):
         default="balanced",
         description="Whether classes count alike however many labels each has (balanced), or each"
         " label does (none).",
+    )
+
+    measures: bool = Field(
+        default=True,
+        description="Whether the head sees measures of each cell beside the encoder's features:"
+        " brightness, saturation, noise and detail, which a network is trained to ignore. A tuned"
+        " encoder goes without them.",
     )
 
     def new_head(self) -> Head:

@@ -153,3 +153,7 @@ def test_stains_as_rgb() -> None:
     assert alone.shape == (4, 3, 3, 8, 8)
     np.testing.assert_array_equal(alone[:, 1, 0], crops[:, 1])
     assert {array.dtype for array in (three, two, one, alone)} == {np.dtype(np.float32)}
+    brighter = np.where(crops > 0.5, crops + 1, crops)
+    np.testing.assert_array_equal(
+        to_rgb(brighter, crop_recipe(3)), np.minimum(brighter, 1)[:, None]
+    )

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from omero_hcs.errors import FormatVersionError, InputError
-from omero_hcs.imaging.normalize import IntensitySurvey, Normalization, normalize
+from omero_hcs.imaging.normalize import SATURATED, IntensitySurvey, Normalization, normalize
 
 
 def field(rng: np.random.Generator, *, cells: float = 800.0) -> NDArray[np.uint16]:
@@ -96,6 +96,26 @@ def test_normalize_clips_and_survives_bad_pixels() -> None:
     scaled = normalize(image, made)
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled[0, 0], [0, 0, 0.5, 1, 1, 0, 1, 0])
+
+
+def test_headroom_tells_bright_pixels_from_saturated_ones() -> None:
+    made = Normalization("qc", ("DNA",), (100.0,), (1100.0,), 4095.0, 24)
+    image = np.array([[[100, 600, 1100, 2100, 4094, 4095, 5000, np.nan, -np.inf, np.inf]]])
+    shown = normalize(image, made, headroom=True)[0, 0]
+    assert shown.dtype == np.float32
+    np.testing.assert_array_equal(np.minimum(shown, 1), normalize(image, made)[0, 0])
+    np.testing.assert_allclose(shown[:4], [0, 0.5, 1, 1 + np.log(2) / np.log(3.995)], rtol=1e-4)
+    assert shown[4] < SATURATED
+    np.testing.assert_array_equal(shown[5:], [SATURATED, SATURATED, 0, 0, SATURATED])
+
+
+def test_headroom_ends_at_the_white_point_where_there_is_none() -> None:
+    image = np.array([[[100, 1100, 2100]]], dtype=np.uint16)
+    unknown = Normalization("qc", ("DNA",), (100.0,), (1100.0,), None, 24)
+    np.testing.assert_array_equal(normalize(image, unknown, headroom=True)[0, 0], [0, 1, 1])
+    at_ceiling = Normalization("qc", ("DNA",), (100.0,), (1100.0,), 1100.0, 24)
+    shown = normalize(image, at_ceiling, headroom=True)[0, 0]
+    np.testing.assert_array_equal(shown, [0, SATURATED, SATURATED])
 
 
 def test_constant_channel_becomes_black() -> None:

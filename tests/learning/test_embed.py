@@ -2,10 +2,12 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from omero_hcs.errors import InputError
 from omero_hcs.imaging.crop import crop_recipe
 from omero_hcs.learning.embed import PREFETCHED_ITEMS, Embedder
+from omero_hcs.learning.measures import crop_measures
 
 RECIPE = crop_recipe(2)
 
@@ -56,6 +58,21 @@ def test_each_stain_alone_gives_longer_features(encoder, crops):
     first = embedder(encoder, recipe=crop_recipe(1)).embed(crops[:, :1])
     assert features.shape == (40, 2 * encoder.dim)
     assert np.allclose(features[:, : encoder.dim], first, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["composite", "concat"])
+def test_measures_come_after_the_features_of_their_own_crop(encoder, crops, kind):
+    recipe = crop_recipe(2, kind)
+    crops = crops * 2  # with headroom
+    plain = embedder(encoder, recipe=recipe).embed(np.minimum(crops, 1))
+    joined = Embedder(encoder, recipe=recipe, batch_size=16, precision="fp32", measures=True)
+    (_, first), (_, second) = joined.stream(cut(crops, (23, 17)))
+    features = np.concatenate([first, second])
+    assert features.shape == (40, joined.dim)
+    assert np.allclose(features[:, : plain.shape[1]], plain, atol=1e-4)
+    expected = crop_measures(torch.from_numpy(crops)).numpy()
+    assert np.allclose(features[:, plain.shape[1] :], expected, atol=1e-4)
+    assert joined.embed(crops[:0]).shape == (0, joined.dim)
 
 
 def test_an_exception_comes_after_the_fields_before_it(encoder, crops):

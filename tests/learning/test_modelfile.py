@@ -192,6 +192,7 @@ def test_what_does_not_fit_is_said_all_at_once(head):
 def test_a_model_of_version_1_is_read_and_judges_as_it_did():
     model = load_model(SAMPLES / "model-1.safetensors")
     assert model.card.schema_version == 1
+    assert (model.card.encoder.pooling, model.card.encoder.measures) == ("levels", False)
     assert model.card.labels.counts == {"normal": 6, "blur": 6}
     assert model.card.labels.users == ("ann",)
     assert (model.card.labels.weak, model.card.labels.provenance) == ({}, Provenance())
@@ -205,6 +206,7 @@ def test_a_model_of_version_1_is_read_and_judges_as_it_did():
 def test_a_model_of_version_2_is_read_and_judges_as_it_did():
     model = load_model(SAMPLES / "model-2.safetensors")
     assert model.card.schema_version == 2
+    assert (model.card.encoder.pooling, model.card.encoder.measures) == ("levels", False)
     assert (model.card.calibration, model.card.novelty, model.parts) == (None, None, {})
     assert model.card.labels.by_user == {"ann": {"normal": 6, "blur": 4}}
     features = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from omero_hcs.errors import DataError, InputError, ParamsError
+from omero_hcs.learning.measures import count_measures
 from omero_hcs.learning.modelfile import load_model
 from omero_hcs.learning.pooling import Pooling
 from omero_hcs.results import LABEL_COLUMNS, Table
@@ -70,10 +71,12 @@ def test_a_model_keeps_how_its_encoder_looked_and_is_used_so(plate, pretrained):
     assert taught.summary["weights"].endswith("left aside: projector (1 tensor)")
     card = load_model(plate.settings.models_dir / "own.safetensors").card
     assert (card.encoder.pooling, card.input_size) == ("final", 224)
+    assert card.encoder.measures
     assert card.encoder.interpolation == "bicubic"
     again = embed_cells(plate.path, model="own", weights=str(pretrained), settings=plate.settings)
     encoder = record(again)["encoder"]
-    assert encoder["features"] == timm.create_model(SMALL).head_hidden_size
+    measures = count_measures(len(card.channels))
+    assert encoder["features"] == timm.create_model(SMALL).head_hidden_size + measures
     assert (encoder["input_size"], encoder["interpolation"]) == (224, "bicubic")
     assert encoder["left_aside"].endswith("left aside: projector (1 tensor)")
     with pytest.raises(InputError, match="embeds by pooling 'final' at 224 px"):
