@@ -37,6 +37,8 @@ LABEL_COLUMNS = (
 REACH_COLUMNS = ("reach_y", "reach_x")
 """How far, in pixels, the region of a label goes from its centre; NaN for a point or an image."""
 
+QUESTION = "label me?"
+"""Text of a suggestion, in a region or a label file: no label until a user writes one instead."""
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 1 << 20, 1 << 26
 
@@ -165,7 +167,7 @@ def _from_arrow(column: Any) -> Column:
 
 
 def labels_from_csv(text: str, *, name: str) -> Table:
-    """Read a LabelTable from CSV text.
+    """Read a LabelTable from CSV text; suggestions that nobody answered (`QUESTION`) are left out.
 
     Parameters
     ----------
@@ -198,7 +200,11 @@ def labels_from_csv(text: str, *, name: str) -> Table:
     parsed = [_label_row(row, f"{name} line {line}", faults) for line, row in enumerate(rows, 2)]
     if faults:
         raise LabelError("\n".join(faults))
-    return Table.from_rows(parsed, LABEL_COLUMNS)
+    answered = [row for row in parsed if row["label"] != QUESTION]
+    if not answered:
+        msg = f"{name} has no labels: all its rows say {QUESTION!r}. Write the class there instead."
+        raise LabelError(msg)
+    return Table.from_rows(answered, LABEL_COLUMNS)
 
 
 def _label_row(row: Mapping[str, str | None], where: str, faults: list[str]) -> dict[str, Any]:

@@ -17,6 +17,15 @@ Box = tuple[float, float, float, float, bool]
 """One cell on a field: (y0, x0, y1, x1) in pixels of the original image, and whether abnormal."""
 
 
+@dataclass(frozen=True, slots=True)
+class LikeIt:
+    """A labelled cell that one of a gallery is like: its JPEG, its class, and what to say of it."""
+
+    jpeg: bytes
+    label: str
+    about: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GalleryItem:
     """One cell of a gallery.
@@ -31,12 +40,15 @@ class GalleryItem:
         The model's probability that the cell is abnormal, from 0 to 1.
     href : str
         Page of its image, "" for none; as everywhere here, of the web alone.
+    like : tuple of LikeIt
+        The labelled cells that it is most like, the nearest first.
     """
 
     image: NDArray[np.uint8]
     caption: str
     score: float | None = None
     href: str = ""
+    like: tuple[LikeIt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +159,8 @@ class ReportData:
         Cells by class, in the model's order.
     abnormal_gallery, normal_gallery : tuple of GalleryItem
         The most abnormal cells, worst first; normal cells drawn at random.
+    to_label : tuple of GalleryItem
+        Cells that were picked to be labelled next, the most useful first.
     thumbnails : tuple of Thumbnail
         Fields with boxes. The page shows some of them and tells by which rule.
     fields_without_nuclei, failed : tuple of FailedField
@@ -186,6 +200,7 @@ class ReportData:
     class_counts: Mapping[str, int] = field(default_factory=dict)
     abnormal_gallery: tuple[GalleryItem, ...] = ()
     normal_gallery: tuple[GalleryItem, ...] = ()
+    to_label: tuple[GalleryItem, ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
     fields_without_nuclei: tuple[FailedField, ...] = ()
     failed: tuple[FailedField, ...] = ()

@@ -55,6 +55,22 @@ def gallery_sheet(
         ("Normal cells, drawn at random", "No normal cells.", normal[:MOST]),
     )
     down = max(1, *(math.ceil(len(items) / ACROSS) for *_, items in sides))
+    sheet = _blank_sheet(down, text)
+    for left, (heading, none, items) in zip(_lefts(), sides, strict=True):
+        _draw_side(sheet, left, heading, items, none=none)
+    middle = WIDTH // 2
+    draw = ImageDraw.Draw(sheet)
+    draw.line((middle, _TOP, middle, sheet.height - _MARGIN), fill=_LINE_COLOR, width=2)
+    return _png(sheet)
+
+
+def _lefts() -> tuple[int, int]:
+    """Where the two sides begin."""
+    return _MARGIN, (WIDTH - _BETWEEN) // 2 + _BETWEEN
+
+
+def _blank_sheet(down: int, text: SheetText) -> Image.Image:
+    """Make a sheet for so many rows of cells, with its title."""
     height = _TOP + _HEADING + down * (_SIDE + _CAPTION) + _MARGIN
     sheet = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -62,14 +78,38 @@ def gallery_sheet(
     title, note = font_of(28, bold=True), font_of(17)
     draw.text((_MARGIN, 22), fitted(drawable(text.title), title, room), fill=_INK, font=title)
     draw.text((_MARGIN, 64), fitted(drawable(text.note), note, room), fill=_SOFT, font=note)
-    for number, (heading, none, items) in enumerate(sides):
-        left = _MARGIN + number * ((WIDTH - _BETWEEN) // 2 - _MARGIN + _BETWEEN)
-        _draw_side(sheet, left, heading, items, none=none)
-    middle = WIDTH // 2
-    draw.line((middle, _TOP, middle, height - _MARGIN), fill=_LINE_COLOR, width=2)
+    return sheet
+
+
+def _png(sheet: Image.Image) -> bytes:
     stream = io.BytesIO()
     sheet.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
+
+
+def suggestion_sheet(items: Sequence[GalleryItem], text: SheetText) -> bytes:
+    """Lay cells out that were picked to be labelled, over the whole width.
+
+    Parameters
+    ----------
+    items : sequence of GalleryItem
+        As `ReportData` has them; the first `MOST` twice over are shown.
+    text : SheetText
+        What it is about.
+
+    Returns
+    -------
+    bytes
+        A PNG, `WIDTH` pixels wide.
+    """
+    shown = items[: 2 * MOST]
+    sheet = _blank_sheet(math.ceil(len(shown) / (2 * ACROSS)), text)
+    heading = "Cells of which the model is least sure, the most useful first"
+    for number, across in enumerate((slice(0, ACROSS), slice(ACROSS, 2 * ACROSS))):
+        rows = [shown[start : start + 2 * ACROSS] for start in range(0, len(shown), 2 * ACROSS)]
+        half = [item for row in rows for item in row[across]]
+        _draw_side(sheet, _lefts()[number], heading if not number else "", half, none="")
+    return _png(sheet)
 
 
 def _draw_side(

@@ -71,7 +71,7 @@ def well_measures(
     if not len(wells):
         return []
     measures = [*_cells(wells), *_focus(wells, fields), *_classes(wells, classes)]
-    return measures + _brightness(wells, fields, effects)
+    return measures + _brightness(wells, fields, effects) + _novelty(wells)
 
 
 def _cells(wells: Table) -> list[WellMeasure]:
@@ -112,6 +112,14 @@ def _brightness(wells: Table, fields: Table, effects: Sequence[PlaceEffect]) -> 
             about = "Grey values of the brightest percent, above the background."
             found.append(WellMeasure(f"Brightness, {channel}", "", values, about=about, key=key))
     return found
+
+
+def _novelty(wells: Table) -> list[WellMeasure]:
+    if "novelty" not in wells or not np.isfinite(wells["novelty"].astype(float)).any():
+        return []
+    values = _by_position(wells, wells["novelty"].astype(float))
+    about = "How unlike the cells that the model learnt from; 1 is like them. Median of the cells."
+    return [WellMeasure("Novelty", "", values, about=about)]
 
 
 def _classes(wells: Table, classes: Mapping[str, int]) -> list[WellMeasure]:

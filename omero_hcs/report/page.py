@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from omero_hcs.report.card import card_entries
 from omero_hcs.report.columns import ShownTable, show_table, verdict_style
-from omero_hcs.report.data import GalleryItem, ReportData
+from omero_hcs.report.data import GalleryItem, LikeIt, ReportData
 from omero_hcs.report.gallery import jpeg_bytes
 from omero_hcs.report.headline import headline, totals
 from omero_hcs.report.overlay import field_views
@@ -40,6 +40,7 @@ class _ShownItem:
     caption: str
     score: str
     href: str
+    like: tuple[LikeIt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def render_report(data: ReportData, *, heatmap: bytes | None = None) -> bytes:
         classes=_class_counts(data),
         abnormal=_gallery(data.abnormal_gallery),
         normal=_gallery(data.normal_gallery),
+        to_label=_gallery(data.to_label),
         wells=_shown(data.wells, data, anchor="well"),
         field_rows=_shown(_first(data.fields), data),
         thumbnails=field_views(data.thumbnails),
@@ -151,6 +153,7 @@ def _gallery(items: Sequence[GalleryItem]) -> tuple[_ShownItem, ...]:
             item.caption,
             "" if item.score is None else f"{item.score:.2f}",
             item.href,
+            item.like,
         )
         for item in items[:MAX_GALLERY]
     )

@@ -55,6 +55,13 @@ class Params(CellParams):
     rois: Annotated[int, InDialog(name="Regions_Per_Image")] = Field(
         default=200, ge=0, description="Most abnormal cells of an image that are kept as ROIs."
     )
+    suggest: Annotated[int, InDialog(name="Suggest_To_Label")] = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="How many of the cells of which the model is least sure are marked for you to"
+        " label.",
+    )
     tag: Annotated[str, InDialog(MORE, name="Tag_Text")] = Field(
         default=TAG,
         description="Tag of wells that warn or fail, with {verdict} for which; empty for none.",
@@ -133,7 +140,7 @@ def work(store: PlateStore, spec: RunSpec, units: Sequence[Unit]) -> Iterator[Un
     model = load(spec.model)
     params = Params.model_validate(spec.context["params"])
     embedder = embedder_of_model(model, weights=params.weights, precision=params.precision)
-    judge = Judge(model)
+    judge = Judge(model, has_view=params.suggest > 0)
     annotated = annotated_positions(store, spec.targets, params)
     finder = finder_of(store, spec, params, annotated=annotated, tiles_for_empty=True)
     how: dict[str, float | int | str] = {

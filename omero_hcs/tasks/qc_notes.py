@@ -112,6 +112,7 @@ def _of_plate(run: Mapping[str, Any], tables: Mapping[str, Table]) -> tuple[tupl
         ("cells kept", str(int(cells["kept"].sum())) if "kept" in cells else ""),
         ("abnormal fraction", f"{abnormal:.4f}"),
         *((f"wells: {name}", str(count)) for name, count in sorted(verdicts.items())),
+        ("novelty", str((run.get("novelty") or {}).get("text", ""))),
         ("position effects", " ".join(str(effect["text"]) for effect in effects_of(run))),
         ("thresholds", described(limits, assay=run["params"].get("assay"))),
     )

@@ -27,7 +27,7 @@ from omero_hcs.report.data import (
     Thumbnail,
 )
 from omero_hcs.report.gallery import color_note, crop_to_rgb, field_thumbnail
-from omero_hcs.report.gallery_sheet import SheetText, gallery_sheet
+from omero_hcs.report.gallery_sheet import SheetText, gallery_sheet, suggestion_sheet
 from omero_hcs.report.measures import well_measures
 from omero_hcs.report.page import render_report
 from omero_hcs.report.places import PlaceEffect
@@ -39,8 +39,10 @@ from omero_hcs.tasks.base import Progress, layout_of
 from omero_hcs.tasks.hand_metrics import agreement
 from omero_hcs.tasks.plate_record import effects_of, kept_line, notes_of
 from omero_hcs.tasks.report_tables import class_counts, field_columns, well_columns
+from omero_hcs.tasks.suggest import PICTURE_FILE
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.thresholds import described, thresholds_used
+from omero_hcs.tasks.why import Likenesses
 
 REPORT, HEATMAP, GALLERY_SHEET = "report.html", "heatmap.png", "gallery.png"
 """Files of a report, by their names."""
@@ -88,6 +90,9 @@ def report_files(
     if data.abnormal_gallery or data.normal_gallery:
         about = "Quality check: the most abnormal cells beside normal ones"
         files.append(ResultFile(GALLERY_SHEET, "image/png", _gallery_sheet(data), about))
+    if data.to_label:
+        about = "Quality check: cells whose labels would teach the model most"
+        files.append(ResultFile(PICTURE_FILE, "image/png", _suggestion_sheet(data), about))
     return tuple(files)
 
 
@@ -95,6 +100,18 @@ def _gallery_sheet(data: ReportData) -> bytes:
     note = f"run {data.run_id}, {data.created}. Colours: {data.color_note}"
     text = SheetText(f"{data.plate_name}: most abnormal cells beside normal ones", note)
     return gallery_sheet(data.abnormal_gallery, data.normal_gallery, text)
+
+
+def _suggestion_sheet(data: ReportData) -> bytes:
+    note = f"run {data.run_id}, {data.created}. Colours: {data.color_note}"
+    return suggestion_sheet(data.to_label, SheetText(f"{data.plate_name}: label these next", note))
+
+
+def _shown_card(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a model's card as the page shows it: of the cells that it keeps, how many."""
+    examples = card.get("examples")
+    kept = {"examples": f"{len(examples['label'])} labelled cells"} if examples else {}
+    return {**card, **kept}
 
 
 @dataclass(frozen=True)
@@ -115,9 +132,11 @@ class _Pictures:
         cells, fields = tables["cells"], tables["fields"]
         counts, wells = class_counts(cells, self.record["classes"]), tables.get("wells")
         read = fields.where(fields["status"] == "done")
-        chosen = self._chosen(cells)
+        chosen = (*self._chosen(cells), self._suggested(cells))
         crops, thumbnails = self._draw(sites, cells, read, chosen, progress)
-        abnormal, normal = chosen
+        abnormal, normal, to_label = (
+            tuple(crops[index] for index in rows if index in crops) for rows in chosen
+        )
         is_plate, plate = isinstance(layout, Plate), self.record.get("plate") or {}
         effects = tuple(
             PlaceEffect(item["measure"], item["check"], item["text"])
@@ -146,12 +165,13 @@ class _Pictures:
             well_pages=self._well_pages(wells),
             image_pages={image: self._page("image", image) for image in sites},
             class_counts=counts,
-            abnormal_gallery=tuple(crops[index] for index in abnormal if index in crops),
-            normal_gallery=tuple(crops[index] for index in normal if index in crops),
+            abnormal_gallery=abnormal,
+            normal_gallery=normal,
+            to_label=to_label,
             thumbnails=thumbnails,
             fields_without_nuclei=self._without_nuclei(read),
             failed=self._failed(fields),
-            model_card=self.record["card"],
+            model_card=_shown_card(self.record["card"]),
             warnings=tuple(self.record["warnings"]),
             params=self.record["params"],
             versions={"omero-hcs": self.record["package_version"]},
@@ -178,6 +198,10 @@ class _Pictures:
             for differing in (bad, odd)
         )
         return MetricsBeside(found.both, found.neither, model, metrics)
+
+    @cached_property
+    def _likenesses(self) -> Likenesses:
+        return Likenesses(self.record)
 
     @cached_property
     def _limits(self) -> Thresholds:
@@ -220,16 +244,22 @@ class _Pictures:
         drawn = rng.choice(pool, min(GALLERY, len(pool)), replace=False)
         return abnormal.tolist(), sorted(drawn.tolist())
 
+    def _suggested(self, cells: Table) -> list[int]:
+        """Rows of the cells that were picked to be labelled, in their order."""
+        wanted = self.record.get("suggested") or []
+        rows = {cell: row for row, cell in enumerate(cells["cell"].tolist())} if wanted else {}
+        return [rows[cell] for cell in wanted if cell in rows]
+
     def _draw(
         self,
         sites: Mapping[str, Site],
         cells: Table,
         fields: Table,
-        chosen: tuple[list[int], list[int]],
+        chosen: Sequence[list[int]],
         progress: Progress,
     ) -> tuple[dict[int, GalleryItem], tuple[Thumbnail, ...]]:
         shown = _shown_fields(fields)
-        wanted = _by_unit(cells, [*chosen[0], *chosen[1]])
+        wanted = _by_unit(cells, sorted({row for rows in chosen for row in rows}))
         todo = [row for row in fields.rows() if row["unit"] in shown or row["unit"] in wanted]
         boxes = _by_unit(cells, range(len(cells)))
         crops: dict[int, GalleryItem] = {}
@@ -269,7 +299,8 @@ class _Pictures:
             caption = f"{site.label}, {row['class']}"
             picture = crop_to_rgb(crop, colors=colors, size=_CROP_SIDE)
             page = self._page("image", site.image.id)
-            yield index, GalleryItem(picture, caption, row["abnormal"], page)
+            like = self._likenesses.of(row)
+            yield index, GalleryItem(picture, caption, row["abnormal"], page, like)
 
     def _thumbnail(
         self, image: NDArray[np.float32], site: Site, cells: Table, row: Mapping[str, Any]

@@ -12,12 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.jobs.parts import Parts
+from omero_hcs.learning.modelcard import ModelCard
 from omero_hcs.model import Layout, ObjectRef, Plate, RunSpec, Unit
 from omero_hcs.results import ResultFile, Results, Roi, Table, UnitResult
 from omero_hcs.stores.base import PlateStore
 from omero_hcs.tasks.base import Outcome, Progress, layout_of
 from omero_hcs.tasks.hand_metrics import with_hand_metrics
+from omero_hcs.tasks.judging import VIEW
 from omero_hcs.tasks.models import load
+from omero_hcs.tasks.novelty_told import (
+    PlateNovelty,
+    novelty_line,
+    novelty_of_wells,
+    plate_novelty,
+)
 from omero_hcs.tasks.outcome import (
     JoinedParts,
     count_up,
@@ -31,6 +39,13 @@ from omero_hcs.tasks.plate_record import effects_of, kept_line, plate_record
 from omero_hcs.tasks.qc_notes import qc_key_values, qc_tags
 from omero_hcs.tasks.qc_report import report_files
 from omero_hcs.tasks.screen_overview import PlateResults, run_overviews
+from omero_hcs.tasks.suggest import (
+    suggested,
+    suggestion_file,
+    suggestion_line,
+    suggestion_rois,
+    suggestion_table,
+)
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.suspects import most_suspicious
 from omero_hcs.tasks.thresholds import described, thresholds_used
@@ -88,8 +103,16 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
     cells = joined.cells
     if len(cells):
         cells = cells.with_columns(kept=kept_cells(cells, fields, artefacts))
+    card = load(spec.model).card
+    rows = suggested(spec, cells, card.examples)
+    picked = tuple(cells["cell"][rows].tolist()) if len(rows) else ()
+    cells = Table({name: own for name, own in cells.columns.items() if name != VIEW})
     joined = replace(joined, cells=cells, warnings=(*survey.warnings, *joined.warnings))
-    judged = tuple(_judged(store, spec, target, joined) for target in spec.targets)
+    judged = tuple(
+        replace(_judged(store, spec, target, joined), suggested=picked).compared(card)
+        for target in spec.targets
+    )
+    news = [(one.name, one.novelty) for one in judged if one.novelty]
     summary = {
         **describe_survey(spec.context["survey"]),
         **count_up(cells, fields),
@@ -100,8 +123,10 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         "most suspicious": most_suspicious(fields) or "",
         "model": spec.model.name if spec.model else "",
         "encoder": encoder_line(fields),
+        "novelty": novelty_line(card, news),
+        "to label": suggestion_line(picked),
         "left out": _left_out(store, spec.targets),
-        "warnings": list(joined.warnings),
+        "warnings": [*(text for one in judged for text in one.warnings()), *joined.warnings],
     }
     results = tuple(_target_results(store, spec, one, joined.warnings, progress) for one in judged)
     found = {item.target.id: PlateResults(spec.run_id, item.tables) for item in results}
@@ -144,6 +169,22 @@ class _Judged:
     name: str
     tables: dict[str, Table]
     plate: dict[str, Any] | None = None
+    novelty: PlateNovelty | None = None
+    suggested: tuple[str, ...] = ()
+    """Ids of the cells of all plates of the run that were picked to be labelled."""
+
+    def compared(self, card: ModelCard) -> _Judged:
+        """Add how new its cells are to the model."""
+        tables, cells = dict(self.tables), self.tables["cells"]
+        if "wells" in tables and "novelty" in cells:
+            wells = tables["wells"]
+            tables["wells"] = wells.with_columns(novelty=novelty_of_wells(cells, wells))
+        return replace(self, tables=tables, novelty=plate_novelty(card, cells))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Warn of a plate that is unlike those that the model learnt from."""
+        warns = self.novelty is not None and self.novelty.warns
+        return (self.novelty.warning(self.name),) if self.novelty and warns else ()
 
 
 def _judged(store: PlateStore, spec: RunSpec, target: ObjectRef, joined: JoinedParts) -> _Judged:
@@ -192,15 +233,27 @@ def _target_results(
     warnings: Sequence[str],
     progress: Progress,
 ) -> Results:
+    card = load(spec.model).card
     record = run_file(
         spec,
-        warnings=warnings,
-        card=load(spec.model).card.model_dump(mode="json"),
+        warnings=[*judged.warnings(), *warnings],
+        card=card.model_dump(mode="json"),
         classes=list(spec.context["classes"]),
         thresholds=thresholds_used(spec.context).model_dump(mode="json"),
         plate=judged.plate,
+        novelty=judged.novelty.as_json() if judged.novelty else None,
+        suggested=list(judged.suggested),
     )
-    return qc_results(store, judged.target, judged.tables, record, progress)
+    results = qc_results(store, judged.target, judged.tables, record, progress)
+    asked = suggestion_table(store, judged.tables["cells"], judged.suggested, card.classes)
+    if not len(asked):
+        return results
+    side = spec.context["survey"]["scale"]["side_px"]
+    return replace(
+        results,
+        rois=suggestion_rois(asked, side),
+        files=(*results.files, suggestion_file(asked)),
+    )
 
 
 def qc_results(

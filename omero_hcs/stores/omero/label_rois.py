@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from omero_hcs.model import Image, Layout
+from omero_hcs.results import QUESTION
 from omero_hcs.stores.omero.record import RUN_NAMESPACE
 from omero_hcs.stores.omero.said import Said, image_ids, iso_time
 from omero_hcs.stores.omero.session import ALL_GROUPS, Session, batches, context_of, parameters_of
@@ -119,7 +120,10 @@ def _shapes_of_people(session: Session, images: Sequence[int]) -> Iterator[_Draw
 
 
 def _edited(shapes: Iterable[_Drawn]) -> Iterator[_Drawn]:
-    """Shapes with a text of those machine regions that no longer show what was written."""
+    """Shapes with a text of those machine regions that no longer show what was written.
+
+    What asks for a label (`QUESTION`) says nothing, wherever it was moved.
+    """
     regions: dict[int, list[_Drawn]] = defaultdict(list)
     for drawn in shapes:
         regions[drawn.roi].append(drawn)
@@ -127,7 +131,7 @@ def _edited(shapes: Iterable[_Drawn]) -> Iterator[_Drawn]:
         if written_mark(members[0].description) != roi_mark(one.facts for one in members):
             for drawn in members:
                 text = _SCORE.sub("", drawn.facts.text)
-                if text:
+                if text and text != QUESTION:
                     yield replace(drawn, facts=replace(drawn.facts, text=text))
 
 
