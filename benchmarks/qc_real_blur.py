@@ -79,7 +79,9 @@ class _Judge:
         """Probability of abnormal of raw crops (N, 1, S, S)."""
         if not len(raw):
             return np.empty(0, dtype=np.float32)
-        return self.head.predict_proba(self.embedder.embed(normalize(raw, levels)))[:, 1]
+        return self.head.predict_proba(self.embedder.embed(normalize(raw, levels, headroom=True)))[
+            :, 1
+        ]
 
 
 def _shares(called: Sequence[NDArray[np.bool_]], sharp: NDArray[np.bool_]) -> dict[str, Any]:

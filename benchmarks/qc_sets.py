@@ -22,10 +22,13 @@ from omero_hcs.settings import load_settings
 from omero_hcs.simulate.design import SimulationSettings
 from omero_hcs.simulate.severity import ARTEFACTS
 from omero_hcs.stores.beside import results_root
+from omero_hcs.stores.open import open_store
 from omero_hcs.tasks import crop_cells
+from omero_hcs.tasks.base import all_units, no_progress
 from omero_hcs.tasks.driver import run_task
 from omero_hcs.tasks.labelled import Labelled
 from omero_hcs.tasks.simulate import SimulatedPlate, simulate
+from omero_hcs.tasks.survey import survey_plate
 from omero_hcs.tasks.truth import ABNORMAL, NORMAL, match_truth, read_truth
 
 SEED = 2026
@@ -64,6 +67,10 @@ class Known:
         0 for normal crops, NaN for empty ones.
     recall : mapping
         Simulated plates: share of true cells that got a crop, by artefact and third.
+    as_qc, as_simsearch : mapping
+        Black and white points by plate: those of the crops, and by SimSearch's rule.
+    thinned : float
+        For how many normal crops of the plate each of these stands, if an abnormal one is one.
     """
 
     labelled: Labelled
@@ -72,6 +79,9 @@ class Known:
     kinds: NDArray[Any]
     severity: NDArray[np.float64]
     recall: Mapping[str, Any]
+    as_qc: Mapping[str, Normalization]
+    as_simsearch: Mapping[str, Normalization]
+    thinned: float = 1.0
 
     @property
     def abnormal(self) -> NDArray[np.bool_]:
@@ -104,13 +114,41 @@ class Known:
         pools = np.flatnonzero(~self.abnormal), np.flatnonzero(self.abnormal)
         count = min(*map(len, pools), (most or len(self.kinds)) // 2)
         drawn = [rng.choice(pool, count, replace=False) for pool in pools]
-        return self.where(np.sort(np.concatenate(drawn)))
+        thinned = self.thinned * len(pools[0]) / len(pools[1])
+        return replace(self.where(np.sort(np.concatenate(drawn))), thinned=thinned)
+
+    def one_stain(self) -> Known:
+        """Take the nuclear stain alone."""
+        own = self.labelled
+        alone = replace(own, crops=own.crops[:, :1], channels=own.channels[:1])
+        first = [
+            {name: _first_stain(levels) for name, levels in each.items()}
+            for each in (self.as_qc, self.as_simsearch)
+        ]
+        return replace(
+            self, labelled=alone, raw=self.raw[:, :1], as_qc=first[0], as_simsearch=first[1]
+        )
+
+    def by_simsearch(self) -> Known:
+        """Normalise the crops by SimSearch's rule instead."""
+        crops = np.empty(self.raw.shape, dtype=np.float32)
+        plates = self.labelled.table["plate"]
+        for name, levels in self.as_simsearch.items():
+            own = plates == name
+            crops[own] = normalize(self.raw[own], levels, headroom=True)
+        return replace(self, labelled=replace(self.labelled, crops=crops))
 
     def by_kind(self) -> Labelled:
         """Label the crops by their artefacts."""
         table = self.labelled.table.with_columns(label=self.kinds)
         found = [kind for kind in (*ARTEFACTS, "empty") if kind in self.kinds]
         return replace(self.labelled, table=table, classes=(NORMAL, *found))
+
+
+def _first_stain(levels: Normalization) -> Normalization:
+    return replace(
+        levels, channels=levels.channels[:1], black=levels.black[:1], white=levels.white[:1]
+    )
 
 
 def simulated(settings: SimulationSettings) -> list[Known]:
@@ -135,14 +173,32 @@ def _cropped(plate: SimulatedPlate, state: Path) -> Known:
     matched = truth.where(rows[known])
     labelled = Labelled(
         name=plate.plate.name,
-        crops=normalize(raw, norm),
+        crops=normalize(raw, norm, headroom=True),
         table=_labels(cells.where(known), matched["label"], plate.plate.id),
         classes=(NORMAL, ABNORMAL),
         channels=tuple(survey["channels"]),
         scale=scale,
     )
-    recall = _recall(truth, rows[known])
-    return Known(labelled, raw, norm.ceiling, matched["label"], matched["severity"], recall)
+    return Known(
+        labelled=labelled,
+        raw=raw,
+        ceiling=norm.ceiling,
+        kinds=matched["label"],
+        severity=matched["severity"],
+        recall=_recall(truth, rows[known]),
+        as_qc={plate.plate.id: norm},
+        as_simsearch={plate.plate.id: _simsearch(plate)},
+    )
+
+
+def _simsearch(plate: SimulatedPlate) -> Normalization:
+    store = open_store(str(plate.path))
+    params = crop_cells.Params()
+    pairs = all_units(store, store.refs(), params)
+    survey = survey_plate(
+        store, pairs, params, name=plate.plate.name, progress=no_progress, scaling="simsearch"
+    )
+    return survey.intensities()
 
 
 def _labels(cells: Table, kinds: NDArray[Any], plate: str) -> Table:
@@ -198,11 +254,20 @@ def made(
     scenes: Sequence[Scene], pieces: Mapping[str, list[Any]], *, name: str, seed: int = SEED
 ) -> Known:
     """Put artefacts on cells of real fields; see `HOW_MADE`."""
-    labelled, raw = spoiled(scenes, pieces, name=name, seed=seed)
+    labelled, raw, surveys = spoiled(scenes, pieces, name=name, seed=seed)
     kinds, severity = labelled.table["label"], labelled.table["severity"]
     table = labelled.table.with_columns(label=np.where(kinds == NORMAL, NORMAL, ABNORMAL))
     binary = replace(labelled, table=table, classes=(NORMAL, ABNORMAL))
-    return Known(binary, raw, float(CEILING), kinds, severity, {})
+    return Known(
+        labelled=binary,
+        raw=raw,
+        ceiling=float(CEILING),
+        kinds=kinds,
+        severity=severity,
+        recall={},
+        as_qc={source: survey.qc() for source, survey in surveys.items()},
+        as_simsearch={source: survey.simsearch() for source, survey in surveys.items()},
+    )
 
 
 def debris_of(bodies: Sequence[Scene], *scenes: Sequence[Scene]) -> dict[str, list[Any]]:

@@ -57,7 +57,7 @@ def spoiled(
     name: str,
     each: int = 40,
     seed: int = 0,
-) -> tuple[Labelled, NDArray[np.uint16]]:
+) -> tuple[Labelled, NDArray[np.uint16], dict[str, IntensitySurvey]]:
     """Make crops of real cells with and without artefacts.
 
     Parameters
@@ -75,19 +75,22 @@ def spoiled(
 
     Returns
     -------
-    Labelled, array
-        The crops, and their camera counts, shape (N, C, SIDE, SIDE). Classes are the artefacts;
-        `table` also has `severity`, `physical` (see `simulate.severity.SCALES`; NaN for an empty
-        crop, which has no degree) and `source`. Crops are normalised by their source's fields.
+    Labelled, array, dict of str to IntensitySurvey
+        The crops, their camera counts, shape (N, C, SIDE, SIDE), and intensities by source.
+        Classes are the artefacts; `table` also has `severity`, `physical` (see
+        `simulate.severity.SCALES`; NaN for an empty crop, which has no degree) and `source`.
+        Crops are normalised by their source's fields.
     """
     rows: list[dict[str, Any]] = []
     crops: list[NDArray[np.float32]] = []
     raw: list[NDArray[np.uint16]] = []
+    surveys: dict[str, IntensitySurvey] = {}
     for source in dict.fromkeys(scene.source for scene in scenes):
         own = [scene for scene in scenes if scene.source == source]
         rng = np.random.default_rng([seed, *source.encode()])
         photos, found = _photographed(own, pieces, each, rng)
-        crops.append(normalize(photos, _levels(own, rng)))
+        surveys[source] = _survey(own, rng)
+        crops.append(normalize(photos, surveys[source].qc(), headroom=True))
         raw.append(photos)
         rows += found
     stains = scenes[0].light.shape[0]
@@ -99,7 +102,7 @@ def spoiled(
         channels=("DNA", "actin", "body")[:stains],
         scale=CropScale(SIDE, side_nuclei=3.0),
     )
-    return labelled, np.concatenate(raw)
+    return labelled, np.concatenate(raw), surveys
 
 
 def _photographed(
@@ -197,8 +200,8 @@ def _camera(gain: float) -> Optics:
     return Optics(one, 0 * one, light, 0 * one, gain, OFFSET, READ, CEILING)
 
 
-def _levels(scenes: Sequence[Scene], rng: np.random.Generator) -> Any:
-    """Black and white points of a source, from all its fields photographed as they are."""
+def _survey(scenes: Sequence[Scene], rng: np.random.Generator) -> IntensitySurvey:
+    """Gather intensities of a source, from all its fields photographed as they are."""
     survey = IntensitySurvey([str(stain) for stain in range(len(scenes[0].light))])
     for scene in scenes:
         planes = [
@@ -206,7 +209,7 @@ def _levels(scenes: Sequence[Scene], rng: np.random.Generator) -> Any:
             for plane, gain in zip(scene.light, QUARTER / scene.signal, strict=True)
         ]
         survey.add(np.stack(planes), scene.labels > 0)
-    return survey.qc()
+    return survey
 
 
 def _as_it_is(patch: Patch, rng: np.random.Generator) -> Patch:
