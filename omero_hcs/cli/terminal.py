@@ -158,7 +158,7 @@ def echo_pairs(pairs: Mapping[str, Any]) -> None:
     """Print names and values below each other."""
     for name, value in pairs.items():
         if value not in ("", None, (), []):
-            echo(f"  {name + ':':24}{_text(value)}")
+            echo(f"  {name + ':':23} {_text(value)}")
 
 
 def _text(value: Any) -> str:

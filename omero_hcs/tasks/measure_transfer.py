@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omero_hcs.errors import ParamsError
 from omero_hcs.report.score_figures import Scored, scores_figure
@@ -27,12 +28,17 @@ from omero_hcs.tasks.measurement import (
     told_score,
     with_ends,
 )
+from omero_hcs.tasks.novelty_told import PlateNovelty
 from omero_hcs.tasks.qc_choices import TransferParams
 from omero_hcs.tasks.qc_transfer import Crossing, Transfer, check_targets, transfer
 from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.survey import PlateSurvey
+from omero_hcs.tasks.transfer_novelty import novelty_between
 
 SCORES = ("accuracy", "f1", "auc")
+
+Unlike = Mapping[tuple[str, str], PlateNovelty | None]
+"""Whether a target looks unlike what taught, by the names of both."""
 
 
 def measure_transfer(
@@ -57,9 +63,9 @@ def measure_transfer(
     _check_sources(where, params)
     parts = _parts(where, params, progress)
     check_targets(parts[0], parts[1:], any_scale=params.any_scale)
-    encoder, embedder = embedder_of_params(params, len(parts[0].channels))
-    features = np.concatenate([embedded(one.crops, embedder, progress) for one in parts])
-    seen = Seen(encoder, embedder, features)
+    encoder, embedder = embedder_of_params(params, len(parts[0].channels), measures=params.measures)
+    features = {one.name: embedded(one.crops, embedder, progress) for one in parts}
+    seen = Seen(encoder, embedder, np.concatenate(list(features.values())))
     found = transfer(
         parts[0],
         parts[1:],
@@ -72,17 +78,16 @@ def measure_transfer(
         crops_alone=params.each_crop_alone,
     )
     what = f"{encoder_name(seen)}, {params.head}"
-    rows = [_row(found, one) for one in found.crossings]
-    warnings = tuple(
-        dict.fromkeys([*(text for one in parts for text in one.warnings), *found.warnings])
-    )
+    unlike = _unlike(found, parts, features, params.seed)
+    rows = [_row(found, one, unlike) for one in found.crossings]
+    warnings = _warnings(found, unlike)
     details = details_of("transfer", where, params, parts)
     details |= {"what": what, "encoder": encoder_facts(seen), "scores": rows}
     details["warnings"] = list(warnings)
     title = f"Taught by one, tested on another: {what}"
     return Measurement(
         tables={"table": Table.from_rows(rows)},
-        text=_text(title, found, warnings),
+        text=_text(title, found, warnings, unlike),
         figures={"figure": _figure(title, found)},
         details=details,
         lines={_named(one): _told(found, one) for one in found.crossings},
@@ -124,10 +129,46 @@ def _parts(where: Sequence[str], params: TransferParams, progress: Progress) -> 
     return [source, *others]
 
 
-def _row(found: Transfer, one: Crossing) -> dict[str, Any]:
-    metrics = one.evaluation.metrics
-    row = {"taught": one.taught, "tested": one.tested, "held_out": one.within, **metrics}
-    return {**row, "f1_loss": found.loss(one)}
+def _warnings(found: Transfer, unlike: Unlike) -> tuple[str, ...]:
+    told = [text for one in found.crossings for text in one.evaluation.warnings]
+    told += found.warnings
+    told += [
+        f"{tested} looks unlike what {taught} taught: {novel.text}."
+        for (taught, tested), novel in unlike.items()
+        if novel and novel.warns
+    ]
+    return tuple(dict.fromkeys(told))
+
+
+def _unlike(
+    found: Transfer,
+    parts: Sequence[Labelled],
+    features: Mapping[str, NDArray[np.float32]],
+    seed: int,
+) -> Unlike:
+    """Whether each target looks unlike what taught; None where that cannot be told."""
+    by_name = {one.name: (one, features[one.name]) for one in parts}
+    return {
+        (one.taught, one.tested): novelty_between(
+            by_name[one.taught], by_name[one.tested], seed=seed
+        )
+        for one in found.crossings
+        if not one.within
+    }
+
+
+def _row(found: Transfer, one: Crossing, unlike: Unlike) -> dict[str, Any]:
+    metrics, novel = one.evaluation.metrics, unlike.get((one.taught, one.tested))
+    return {
+        "taught": one.taught,
+        "tested": one.tested,
+        "held_out": one.within,
+        **metrics,
+        "f1_loss": found.loss(one),
+        "wells_unlike": novel.beyond if novel else "",
+        "wells_compared": novel.count if novel else "",
+        "looks_unlike": novel.warns if novel else "",
+    }
 
 
 def _named(one: Crossing) -> str:
@@ -139,17 +180,22 @@ def _told(found: Transfer, one: Crossing) -> str:
     return f"F1 {told_score(one.evaluation.metrics, 'f1')}{loss}"
 
 
-def _text(title: str, found: Transfer, warnings: Sequence[str]) -> str:
+def _text(title: str, found: Transfer, warnings: Sequence[str], unlike: Unlike) -> str:
     rows = [
         [one.taught, f"{one.tested}{' (wells held out)' if one.within else ''}"]
         + [one.evaluation.metrics["labels"]]
         + [told_score(one.evaluation.metrics, name) for name in SCORES]
-        + ["" if one.within else f"{found.loss(one):.3f}"]
+        + (["", ""] if one.within else [f"{found.loss(one):.3f}", _told_unlike(unlike, one)])
         for one in found.crossings
     ]
-    header = ["taught by", "tested on", "labels", "Acc", "F1", "AUC", "F1 lost"]
+    header = ["taught by", "tested on", "labels", "Acc", "F1", "AUC", "F1 lost", "wells unlike"]
     parts = [f"# {title}\n", markdown_table(header, rows)]
     return "\n".join(parts) + (f"\n## Notes\n{notes(warnings)}" if warnings else "")
+
+
+def _told_unlike(unlike: Unlike, one: Crossing) -> str:
+    novel = unlike[one.taught, one.tested]
+    return novel.text if novel else "not known: too few wells"
 
 
 def _figure(title: str, found: Transfer) -> bytes:

@@ -106,7 +106,7 @@ def write_measurement(measured: Measurement, place: Path) -> tuple[str, ...]:
         for name, content in measured.figures.items():
             (folder / f"{name}.png").write_bytes(content)
         rows = {name: len(table) for name, table in measured.tables.items()}
-        return export.keep(measured.details, rows)
+        return (*export.keep(measured.details, rows), str(place.absolute() / DETAILS))
 
 
 def details_of(
