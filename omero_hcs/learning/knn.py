@@ -26,15 +26,19 @@ NEIGHBOURS = 5
 """The paper's."""
 
 TENSORS = ("features", "labels", "classes")
+MIDDLE = "mean"
+"""Tensor of what is taken from features before they are compared; models of before have none."""
 
 
 class KnnHead:
     """The k nearest labelled cells vote, the nearer ones with more weight.
 
-    Features are brought to unit length, so that near means alike in direction (cosine). Measured
-    on 1,440 BBBC013 crops, half of them degraded, 25 + 25 labels, 30 draws, 112 px: F1 0.70,
-    against 0.59 on standardised and 0.64 on raw features; weights by distance leave F1 as it is
-    and raise the AUC from 0.77 to 0.79.
+    Features are brought to unit length, so that near means alike in direction (cosine), as seen
+    from the mean of the labelled cells: what all cells share says nothing of them. Measured on a
+    simulated plate, artefacts of middle severity: F1 0.81 against 0.75 without the mean taken off
+    (350 labels), 0.77 against 0.68 (50); on 1,440 BBBC013 crops, half of them degraded, 25 + 25
+    labels: 0.70 against 0.59 on standardised and 0.64 on raw features; weights by distance leave
+    F1 as it is and raise the AUC from 0.77 to 0.79.
 
     Parameters
     ----------
@@ -75,10 +79,12 @@ class KnnHead:
                 "Label more cells; 25 of each class are a good start."
             )
             raise LabelError(msg)
+        middle = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         self._learnt = {
-            "features": _unit(features),
+            "features": _unit(features - middle),
             "labels": labels.astype(np.int64),
             "classes": np.array([count], dtype=np.int64),
+            MIDDLE: middle,
         }
         self._build()
         return self
@@ -89,7 +95,8 @@ class KnnHead:
             raise LabelError(untrained(self.kind))
         proba = np.zeros((len(features), len(self._weights)), dtype=np.float32)
         if len(features):
-            votes = self._classifier.predict_proba(_unit(finite(features)))
+            seen = _unit(finite(features) - self._learnt.get(MIDDLE, np.float32(0)))
+            votes = self._classifier.predict_proba(seen)
             # Weights of classes on shares of votes are weights on the votes themselves.
             votes = votes * self._weights[self._classifier.classes_]
             proba[:, self._classifier.classes_] = votes / votes.sum(axis=1, keepdims=True)
@@ -105,9 +112,9 @@ class KnnHead:
 
     @classmethod
     def from_state(cls, config: Mapping[str, Any], tensors: Tensors) -> Self:
-        """Read what `config` and `tensors` gave; heads of before class weights had none."""
+        """Read what `config` and `tensors` gave; the first heads had no weights and no mean."""
         head = cls(**{"class_weights": "none", **config})
-        head._learnt = {name: tensors[name] for name in TENSORS}
+        head._learnt = {name: tensors[name] for name in (*TENSORS, MIDDLE) if name in tensors}
         head._build()
         return head
 
@@ -119,6 +126,7 @@ class KnnHead:
         cells, labels = tensors["features"], tensors["labels"]
         fits = (
             cells.ndim == 2
+            and (MIDDLE not in tensors or tensors[MIDDLE].shape == cells.shape[1:])
             and labels.shape == cells.shape[:1]
             and tensors["classes"].tolist() == [classes]
             and labels.min() >= 0

@@ -126,9 +126,10 @@ def test_cells_that_all_look_the_same_are_told(kind):
         make_head(kind).fit(features, np.tile([0, 1], 10))
 
 
-def test_neighbours_of_models_of_before_class_weights_vote_alike():
+def test_neighbours_of_models_of_before_class_weights_and_means_vote_as_they_did():
     features = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     learnt = make_head("knn").fit(features, np.repeat([0, 1], [35, 5])).tensors()
+    del learnt["mean"]
     old, new = (
         HEADS["knn"].from_state({"k": 5, **more}, learnt)
         for more in ({}, {"class_weights": "balanced"})
@@ -139,6 +140,19 @@ def test_neighbours_of_models_of_before_class_weights_vote_alike():
     unit = fresh / np.linalg.norm(fresh, axis=1, keepdims=True)
     np.testing.assert_allclose(old.predict_proba(fresh), plain.predict_proba(unit), atol=1e-6)
     assert new.predict_proba(fresh)[:, 1].mean() > 2 * old.predict_proba(fresh)[:, 1].mean()
+
+
+def test_what_all_cells_share_does_not_make_them_near():
+    rng = np.random.default_rng(4)
+    labels = np.tile([0, 1], 30)
+    features = rng.normal(scale=0.2, size=(60, 16)).astype(np.float32)
+    features[:, 3] += np.where(labels, 0.4, -0.4)
+    near, far = (
+        make_head("knn").fit(shifted[:30], labels[:30]).predict_proba(shifted[30:])
+        for shifted in (features, features + 50)
+    )
+    np.testing.assert_allclose(near, far, atol=0.02)
+    assert (far.argmax(axis=1) == labels[30:]).mean() > 0.8
 
 
 def test_logistic_regression_is_as_strict_as_the_labels_ask(separable):
