@@ -103,9 +103,9 @@ def curve_figure(rows: Sequence[Mapping[str, Any]], *, title: str, note: str = "
         A PNG.
     """
     picks = list(dict.fromkeys(row["pick"] for row in rows))
-    figure = _figure(9.6, 4.9, title, note)
+    figure = _figure(9.6, 5.1, title, note)
     panels = figure.subplots(1, 2, squeeze=False)[0]
-    _place(figure, 0.07, 0.98, wspace=0.2)
+    _place(figure, 0.07, 0.98, wspace=0.2, below=0.2)
     for axes, name in zip(panels, ("f1", "auc"), strict=True):
         for number, picked in enumerate(picks):
             _draw_curve(axes, [row for row in rows if row["pick"] == picked], name, number)
@@ -176,11 +176,10 @@ def _figure(width: float, height: float, title: str, note: str) -> Figure:
     return figure
 
 
-def _place(figure: Figure, left: float, right: float, *, wspace: float = 0.08) -> None:
+def _place(figure: Figure, left: float, right: float, *, wspace: float, below: float = 0) -> None:
     height = figure.get_size_inches()[1]
-    figure.subplots_adjust(
-        left=left, right=right, top=1 - _TITLE / height, bottom=_BOTTOM / height, wspace=wspace
-    )
+    top, bottom = 1 - _TITLE / height, (_BOTTOM + below) / height
+    figure.subplots_adjust(left=left, right=right, top=top, bottom=bottom, wspace=wspace)
 
 
 def _scale(limit: Callable[[float, float], Any], axis: Axis, lows: Sequence[float]) -> None:

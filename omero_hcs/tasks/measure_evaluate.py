@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from omero_hcs.report.reliability import reliability_figure
 from omero_hcs.report.score_figures import confusion_figure
 from omero_hcs.results import Table
 from omero_hcs.tasks.base import Progress, no_progress
@@ -94,7 +95,12 @@ def _measured(
             "doubtful": again,
         },
         text=_text(title, lines, found, again),
-        figures={"figure": confusion_figure(found.by_class, title=title, note=note)},
+        figures={
+            "figure": confusion_figure(found.by_class, title=title, note=note),
+            "reliability": reliability_figure(
+                found.bins, title=title, note=f"Calibration error: {_calibration(found)}."
+            ),
+        },
         details=details,
         lines=lines,
         warnings=found.warnings,

@@ -36,7 +36,8 @@ class TestEvaluate:
         place = tmp_path / "qc-evaluate-crops"
         files = {path.name for path in place.iterdir()}
         assert files == {
-            "classes.csv", "details.json", "doubtful.csv", "figure.png", "table.csv", "table.md",
+            "classes.csv", "details.json", "doubtful.csv", "figure.png", "reliability.png",
+            "table.csv", "table.md",
         }  # fmt: skip
         (row,) = rows_of(place / "table.csv")
         values = [float(value) for name, value in row.items() if name not in ("tested", "held_out")]
