@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 NEAREST = 3
 """Labelled cells that are named for each cell."""
 
-_CODES = "codes"
+_CODES, _MEAN = "codes", "mean"
 _AT_ONCE = 4096
 
 Features = NDArray[np.float32]
@@ -20,32 +20,39 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Labelled cells, and which of them are nearest in direction (cosine), as for the kNN head.
+    """Labelled cells, and which of them are nearest, as for the kNN head.
+
+    That is in direction (cosine), seen from the mean of the labelled cells.
 
     Parameters
     ----------
+    mean : array, shape (D,), float32
+        Of the labelled cells' features.
     codes : array, shape (N, D), int8
-        Features of the labelled cells in a byte each: of each cell, the largest is 127. Measured
+        Their features, less the mean, in a byte each: of each cell, the largest is 127. Measured
         on 2,000 simulated cells and 350 labels: the nearest is the same for 99 %, similarities
         are off by less than 0.001. On 128 axes of their own, 90 % and 0.07.
     """
 
+    mean: NDArray[np.float32]
     codes: NDArray[np.int8]
 
     @classmethod
     def of(cls, features: Features) -> Self:
         """Keep labelled cells, shape (N, D)."""
-        largest = np.maximum(np.abs(features).max(axis=1, keepdims=True), 1e-12)
-        return cls(np.rint(features / largest * 127).astype(np.int8))
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        apart = features - mean
+        largest = np.maximum(np.abs(apart).max(axis=1, keepdims=True), 1e-12)
+        return cls(mean, np.rint(apart / largest * 127).astype(np.int8))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
         """Read what `tensors` gave."""
-        return cls(tensors[_CODES])
+        return cls(tensors[_MEAN], tensors[_CODES])
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Give what is kept, by name."""
-        return {_CODES: self.codes}
+        return {_MEAN: self.mean, _CODES: self.codes}
 
     def find(self, features: Features) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Find the labelled cells that are most like others.
@@ -68,7 +75,7 @@ class Nearest:
         known = _unit(self.codes.astype(np.float32))
         for start in range(0, len(features) if count else 0, _AT_ONCE):
             here = slice(start, start + _AT_ONCE)
-            alike = _unit(features[here]) @ known.T
+            alike = _unit(features[here] - self.mean) @ known.T
             order = np.argsort(-alike, axis=1, kind="stable")[:, :count]
             rows[here, :count] = order
             best[here] = np.take_along_axis(alike, order[:, :1], axis=1)[:, 0]

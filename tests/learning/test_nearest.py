@@ -18,11 +18,12 @@ def features(count, seed=0, dim=40):
     return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
 
 
-def test_the_nearest_are_those_of_the_smallest_angle_whatever_their_length():
-    known, cells = features(30), features(200, seed=1)
-    rows, similarity = Nearest.of(known).find(cells * 7)
-    cosine = cells @ known.T
-    cosine /= np.linalg.norm(cells, axis=1)[:, None] * np.linalg.norm(known, axis=1)
+def test_the_nearest_are_those_of_the_smallest_angle_seen_from_their_mean():
+    known, cells = features(30) + 5, features(200, seed=1) + 5
+    rows, similarity = Nearest.of(known).find(cells)
+    apart, others = known - known.mean(axis=0), cells - known.mean(axis=0)
+    cosine = others @ apart.T
+    cosine /= np.linalg.norm(others, axis=1)[:, None] * np.linalg.norm(apart, axis=1)
     wanted = np.argsort(-cosine, axis=1)[:, :3]
     assert (rows[:, 0] == wanted[:, 0]).mean() > 0.97
     np.testing.assert_allclose(similarity, cosine.max(axis=1), atol=5e-3)
