@@ -1,9 +1,15 @@
 """Measures of a crop that stand beside an encoder's features: what is counted, not seen.
 
 An ImageNet network is trained to ignore brightness and noise, and cannot know the camera's
-ceiling. These measures are few, cost a tenth of a small network, and need no statistics of a plate:
-they are logarithms, shares and correlations, each divided by how much it differs between ordinary
-cells.
+ceiling. These measures are few (84 for three stains), cost 8 % of the time of EfficientNet-Lite0
+on a CPU, and need no statistics of a plate: they are logarithms, shares and correlations, each
+divided by how much it differs between ordinary cells.
+
+Measured on a simulated plate of another seed than the benchmark's (Lite0, pooling "centre", middle
+third of severities, as many normal as abnormal cells, mean of 5 draws), F1 of the linear head
+without and with them: 350 labels 0.818 and 0.840, 50 labels 0.763 and 0.780, 10 labels 0.677 and
+0.671; in the gross third 0.852 and 0.884 (350). Alone, they reach 0.820. On real fields
+(bench_focus, kNN taught by all sigmas) a blur of 1.4 px is found in 55 % without and 65 % with.
 """
 
 from __future__ import annotations
@@ -70,8 +76,8 @@ def _arrangement(crops: Tensor) -> dict[str, Tensor]:
     """Levels of the whole crop, its noise, and where its bright pixels lie; (N, C) each."""
     side = crops.shape[-1]
     pixels = crops.flatten(2)
-    # Pairs of pixels, sorted: a single bright pixel is noise.
-    ordered = functional.avg_pool2d(crops, 2).flatten(2).sort(dim=2).values
+    # Blocks of pixels, sorted: a single bright pixel is noise, and sorting all takes time.
+    ordered = functional.avg_pool2d(crops, 3).flatten(2).sort(dim=2).values
     low, half, high, top = (
         ordered[..., round(share * (ordered.shape[2] - 1))] for share in (0.05, 0.5, 0.95, 0.99)
     )
@@ -97,7 +103,8 @@ def _noise(crops: Tensor) -> Tensor:
     """Noise of single pixels, as `imaging.focus.noise_sigma` but for all crops at once; (N, C)."""
     rows = crops[:, :, :-2] - 2 * crops[:, :, 1:-1] + crops[:, :, 2:]
     mask = rows[..., :-2] - 2 * rows[..., 1:-1] + rows[..., 2:]
-    return mask.abs().flatten(2).median(dim=2).values * (1.4826 / 6)
+    some = mask[:, :, ::2, ::2]  # a median of fewer pixels is as good, and sooner there
+    return some.abs().flatten(2).median(dim=2).values * (1.4826 / 6)
 
 
 def _bands(crops: Tensor) -> dict[str, Tensor]:
@@ -119,13 +126,14 @@ def _within(crops: Tensor, pyramid: Mapping[str, Tensor], sigma: float) -> dict[
     apart = crops - mean[..., None, None]
     spread = (apart**2 * weights).sum(dim=(2, 3)).sqrt()
     scaled = apart / (spread + 1e-3)[..., None, None]
+    square = scaled**2
     saturated = ((crops >= SATURATED).float() * weights).sum(dim=(2, 3))
     found = {
         "mean": _log(mean, 0.02),
         "spread": _log(spread, 0.01) - _log(mean, 0.02),
         "saturation": torch.log1p(saturated / 0.01) / 2,
-        "skew": torch.asinh((scaled**3 * weights).sum(dim=(2, 3))),
-        "kurtosis": _log((scaled**4 * weights).sum(dim=(2, 3)), 0.1),
+        "skew": torch.asinh((square * scaled * weights).sum(dim=(2, 3))),
+        "kurtosis": _log((square**2 * weights).sum(dim=(2, 3)), 0.1),
     }
     for name, band in pyramid.items():
         near = weights_of_centre(band, sigma)
