@@ -19,15 +19,7 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from omero_hcs.errors import InputError
 from omero_hcs.model import MAX_COLUMNS, MAX_ROWS, row_name
 from omero_hcs.report.colors import NO_VALUE_COLOR, PLATE_COLOR, colormap, scale_ends
-from omero_hcs.report.heatmap_marks import (
-    GAP,
-    STRIP,
-    Mark,
-    draw_column_medians,
-    draw_edge,
-    draw_row_medians,
-    edge_legend,
-)
+from omero_hcs.report.heatmap_marks import GAP, STRIP, Mark, draw_marks
 from omero_hcs.report.letters import drawable
 from omero_hcs.report.well_values import color_at, write_value
 
@@ -169,14 +161,7 @@ def plate_heatmap(  # noqa: PLR0913  (each one is a part of the picture)
     marked = _draw_roles(axes, layout, roles or {}, frozenset(values))
     absent = len(values) < rows * columns
     entries = _legend_entries(marked, empty=bool(empty), absent=absent)
-    if "edge" in marks:
-        draw_edge(axes, layout)
-        entries.append(edge_legend())
-    if "rows" in marks:
-        draw_row_medians(figure, layout, _TOP, known, mapper)
-    if "columns" in marks:
-        draw_column_medians(figure, layout, _TOP, known, mapper)
-    _draw_legend(figure, layout, entries)
+    _draw_legend(figure, layout, entries + draw_marks(axes, layout, marks, known, mapper))
     _draw_title(figure, layout, title)
     _draw_colorbar(figure, layout, mapper, unit_label)
     stream = io.BytesIO()
