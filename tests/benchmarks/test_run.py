@@ -73,3 +73,11 @@ def test_a_list_of_rows_is_a_table():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.render([{"a": 1, "b": 2.0}]).splitlines()[0] == "| a | b |"
+
+
+def test_a_package_that_a_gpu_machine_lacks_is_said_to_be_missing():
+    spec = importlib.util.spec_from_file_location("benchmarks_run", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.installed("no-such-package") == "not installed"
+    assert module.installed("omero-hcs")[0].isdigit()
