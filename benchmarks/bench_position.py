@@ -19,7 +19,7 @@ from omero_hcs.model import Plate, Well
 from omero_hcs.results import Table
 from omero_hcs.tasks.position_effects import check_positions
 
-NULL_PLATES, PLATES = 300, 60
+NULL_PLATES, PLATES = 250, 30
 LAYOUTS = ("one treatment", "controls and doses", "library")
 SIZES = {96: (8, 12), 384: (16, 24)}
 
