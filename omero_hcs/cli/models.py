@@ -92,6 +92,8 @@ def show(model: str, *, as_json: bool) -> int:
     echo(f"{found.name}  ({found.path})")
     listed = len(card["labels"].pop("provenance")["label"])
     card["labels"]["listed"] = f"{listed}, with who, when and in which object: --json shows them"
+    if card["examples"]:
+        card["examples"] = f"{len(card['examples']['label'])} labelled cells, with a picture each"
     for name, value in card.items():
         if isinstance(value, dict):
             echo(f"  {name}")

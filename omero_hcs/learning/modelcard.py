@@ -170,6 +170,11 @@ class ModelCard(_Part):
     novelty: NoveltyCard | None = None
     examples: ExamplesCard | None = None
 
+    def short(self) -> dict[str, Any]:
+        """Leave out who labelled which cell: that is in the file, and too much for lists."""
+        listed: Any = {"labels": {"provenance"}, "examples": True}
+        return self.model_dump(mode="json", exclude=listed)
+
 
 def fit_problems(
     card: ModelCard,

@@ -74,7 +74,7 @@ def attach_model(model: str, where: str, settings: Settings) -> KeptModel:
         If `where` names no single object.
     """
     found = find_model(model, settings)
-    card: dict[str, Any] = load(found).card.model_dump(mode="json")
+    card: dict[str, Any] = load(found).card.short()
     content = Path(found.path).read_bytes()
     with _home(where) as (store, home):
         refs = store.refs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -187,8 +188,7 @@ def _upload(store: PlateStore, spec: RunSpec, path: Path) -> tuple[KeptModel, ..
 
     if not isinstance(store, ModelHome):
         return ()
-    # Who labelled what is in the file; a list of models has no use for thousands of lines of it.
-    card = load_model(path).card.model_dump_json(exclude={"labels": {"provenance"}})
+    card = json.dumps(load_model(path).card.short())
     name, content = f"{spec.params['name']}{path.suffix}", path.read_bytes()
     kept = {
         model.id: model
