@@ -17,7 +17,6 @@ from omero_hcs.learning.embed import Embedder
 from omero_hcs.learning.encoders import (
     Encoder,
     Interpolation,
-    input_size_of,
     load_encoder,
     own_input,
 )
@@ -101,18 +100,7 @@ def embedder_of_params(
     """
     settings = load_settings().values
     use_threads(settings.threads)
-    side, interpolation = _input(params)
-    encoder = load_encoder(
-        params.encoder,
-        weights=params.weights,
-        sha256=params.weights_sha256,
-        input_size=side,
-        interpolation=interpolation,
-        pooling=None if params.pooling == "auto" else params.pooling,
-        device=pick_device(settings.device),
-        seed=params.seed,
-        allow_hub=settings.allow_hub,
-    )
+    encoder = _encoder_of(params, settings)
     recipe = crop_recipe(channels, params.recipe)
     precision = _precision(params.precision)
     return encoder, Embedder(encoder, recipe=recipe, precision=precision, measures=measures)
@@ -123,14 +111,23 @@ def check_encoder(params: EncoderParams, settings: Settings) -> None:
 
     Raises
     ------
-    InputError, WeightsNotFoundError, ChecksumError
-        As `embedder_of_params` would; a file with another network's weights it alone tells.
+    InputError, WeightsNotFoundError, ChecksumError, DataError
+        As `embedder_of_params` would.
     """
-    input_size_of(params.encoder, _input(params)[0])
-    find_weights(
+    _encoder_of(params, settings)
+
+
+def _encoder_of(params: EncoderParams, settings: Settings) -> Encoder:
+    side, interpolation = _input(params)
+    return load_encoder(
         params.encoder,
-        path=params.weights,
+        weights=params.weights,
         sha256=params.weights_sha256,
+        input_size=side,
+        interpolation=interpolation,
+        pooling=None if params.pooling == "auto" else params.pooling,
+        device=pick_device(settings.device),
+        seed=params.seed,
         allow_hub=settings.allow_hub,
     )
 

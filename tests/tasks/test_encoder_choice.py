@@ -96,10 +96,13 @@ def test_a_model_keeps_how_its_encoder_looked_and_is_used_so(plate, pretrained):
         ),
     ],
 )
-def test_what_an_encoder_cannot_do_is_refused(plate, tmp_path, options, error, said):
+def test_what_an_encoder_cannot_do_is_refused_before_pixels_are_read(
+    plate, tmp_path, monkeypatch, options, error, said
+):
     if "weights" in options:
         save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "resnet.safetensors")
         options = {"weights": str(tmp_path / "resnet.safetensors")}
+    monkeypatch.setattr("omero_hcs.tasks.survey.survey_plate", None)
     given = {"encoder": SMALL, "weights": "random", **options}
     with pytest.raises(error, match=said):
         teach(plate.path, name="no", settings=plate.settings, **given)
