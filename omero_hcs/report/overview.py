@@ -18,6 +18,7 @@ from omero_hcs.report.columns import (
     ShownTable,
     is_missing,
     show_number,
+    verdict_style,
 )
 from omero_hcs.report.measures import Position
 from omero_hcs.report.page import rendered
@@ -47,6 +48,8 @@ class PlateLine:
         Why there are none: "no quality check yet".
     href, report : str
         Pages of the plate and of its report, "" for none.
+    verdict : str
+        That on the plate as a whole, "" for none.
     """
 
     name: str
@@ -60,6 +63,7 @@ class PlateLine:
     note: str = ""
     href: str = ""
     report: str = ""
+    verdict: str = ""
 
     @property
     def cells(self) -> int:
@@ -189,9 +193,12 @@ def overview_headline(data: OverviewData) -> tuple[str, ...]:
         sentences.append(f"{share} of {cells:,} cells on {_plates(len(judged))} look abnormal.")
     elif judged:
         sentences.append(f"No cell could be judged on {_plates(len(judged))}.")
-    if verdicts:
-        parts = [f"{verdicts[name]:,} {name}" for name in _order(verdicts)]
-        sentences.append(f"Wells: {', '.join(parts)}.")
+    on_plates = Counter(plate.verdict for plate in judged if plate.verdict)
+    sentences += [
+        f"{noun}: {', '.join(f'{counts[name]:,} {name}' for name in _order(counts))}."
+        for noun, counts in (("Plates", on_plates), ("Wells", verdicts))
+        if counts
+    ]
     none = len(data.plates) - len(judged)
     if none:
         sentences.append(f"{_plates(none)} {'has' if none == 1 else 'have'} no results.")
@@ -214,18 +221,25 @@ def _table(data: OverviewData) -> ShownTable:
     numbers += ["Failed fields", "Fields without nuclei"]
     more = ["Report"] * any(plate.report for plate in data.plates)
     more += ["Run"] * (len(data.runs) > 1)
+    is_judged = any(plate.verdict for plate in data.plates)
     columns = [ShownColumn("Plate", "text")]
+    columns += [ShownColumn("Verdict", "verdict")] * is_judged
     columns += [ShownColumn(name, "number") for name in numbers]
     columns += [ShownColumn(name, "text") for name in more]
     rows = tuple(
         (
             ShownCell(plate.name, href=plate.href),
+            *[ShownCell(plate.verdict or NO_VALUE, style=_style(plate.verdict))] * is_judged,
             *(_numbers(plate, verdicts) or [ShownCell(NO_VALUE)] * len(numbers)),
             *(_link(plate, name) for name in more),
         )
         for plate in data.plates
     )
     return ShownTable(tuple(columns), rows, ("",) * len(rows))
+
+
+def _style(verdict: str) -> str:
+    return verdict_style(verdict) if verdict else ""
 
 
 def _numbers(plate: PlateLine, verdicts: Sequence[str]) -> list[ShownCell]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,7 +133,7 @@ class _Reports:
             results = self._results(target, run)
             page = self._home.keep(results, run)
             run_id = str(run["run_id"])
-            told[target.id] = PlateResults(run_id, results.tables, page)
+            told[target.id] = PlateResults(run_id, results.tables, page, _verdict(results))
             plates.append(_described(self._store, results, run_id))
         screens = screens_of(self._store)
         for screen in screens:
@@ -155,6 +156,12 @@ class _Reports:
         tables, content = run_tables(self._store, target, str(run["run_id"]))
         record = ResultFile(RUN_FILE, "application/json", content)
         return qc_results(self._store, target, tables, record, self._progress)
+
+
+def _verdict(results: Results) -> str:
+    """Read the verdict on a plate from the run's record; "" where an older release made it."""
+    record = next(file.content for file in results.files if file.name == RUN_FILE)
+    return str((json.loads(record).get("plate") or {}).get("verdict", ""))
 
 
 def _described(store: PlateStore, results: Results, run_id: str) -> PlateReport:

@@ -129,7 +129,12 @@ def qc_outcome(store: PlateStore, spec: RunSpec, parts: Parts, progress: Progres
         "warnings": [*(text for one in judged for text in one.warnings()), *joined.warnings],
     }
     results = tuple(_target_results(store, spec, one, joined.warnings, progress) for one in judged)
-    found = {item.target.id: PlateResults(spec.run_id, item.tables) for item in results}
+    found = {
+        one.target.id: PlateResults(
+            spec.run_id, one.tables, verdict=one.plate["verdict"] if one.plate else ""
+        )
+        for one in judged
+    }
     return Outcome(results, summary, closing=run_overviews(store, spec, found))
 
 
@@ -219,6 +224,7 @@ def _of_plates(judged: Sequence[_Judged]) -> dict[str, Any]:
     ]
     told = [f"Plate {name}: {verdict}." for name, verdict in verdicts.items()]
     told += [f"Effects of places on the plate: {' '.join(effects)}"] if effects else []
+    told += [f"{suggestion_line(one.suggested)}." for one in judged[:1] if one.suggested]
     return {
         "plate verdict": verdicts if len(verdicts) > 1 else "".join(verdicts.values()),
         "position effects": effects,

@@ -34,11 +34,14 @@ class PlateResults:
         "fields" and "wells".
     report : str
         Address of the plate's report; that of the one that the store keeps, by default.
+    verdict : str
+        That on the plate as a whole; older runs have none.
     """
 
     run_id: str
     tables: Mapping[str, Table]
     report: str = ""
+    verdict: str = ""
 
 
 def overview_files(
@@ -96,6 +99,7 @@ def _line(store: PlateStore, plate: Plate, found: PlateResults | None) -> PlateL
         run_id=found.run_id,
         href=page,
         report=found.report or _kept_report(store, plate, found.run_id),
+        verdict=found.verdict,
     )
 
 

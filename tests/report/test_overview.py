@@ -68,8 +68,19 @@ def test_each_plate_has_a_row_and_those_without_results_a_reason():
     assert "Why B it has no images" in text
 
 
+def test_a_plate_has_its_verdict_where_its_run_has_one():
+    lines = [plate("A", verdict="fail"), plate("B", verdict="pass"), plate("C")]
+    page = render_overview(overview(*lines))
+    assert "Plates: 1 fail, 1 pass. Wells: 15 pass, 3 unknown." in text_of(page)
+    assert '<span class="badge bad">fail</span>' in page.decode()
+    assert f"C {NO_VALUE} 6" in text_of(page)
+    assert "Verdict" not in text_of(render_overview(overview(plate("C"))))
+
+
 def test_names_are_text_and_never_markup():
-    page = render_overview(overview(plate(EVIL), PlateLine(EVIL, note=EVIL), screen=EVIL)).decode()
+    page = render_overview(
+        overview(plate(EVIL, verdict=EVIL), PlateLine(EVIL, note=EVIL), screen=EVIL)
+    ).decode()
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;alert") >= 6
     assert page.count("<script") == 1
