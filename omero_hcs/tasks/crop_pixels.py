@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from omero_hcs.errors import ChannelNotFoundError, DataError, InputErrors
+from omero_hcs.imaging.levels import camera_ceiling
 from omero_hcs.imaging.normalize import Normalization
 from omero_hcs.stores.imagefile import TIFF_EXTENSIONS, read_header, read_stack
 from omero_hcs.stores.tiff import Header
@@ -186,9 +187,16 @@ def intensities_of(
         channels=tuple(channels),
         black=tuple(black for black, _ in ends),
         white=tuple(white for _, white in ends),
-        ceiling=None,
+        ceiling=camera_ceiling(crops.dtype, _brightest(crops)),
         fields=len(crops),
     )
+
+
+def _brightest(crops: NDArray[Any]) -> float:
+    """Find the largest value that is a number; 0 if none is."""
+    if crops.dtype.kind != "f":
+        return float(crops.max(initial=0))
+    return float(np.where(np.isfinite(crops), crops, 0).max(initial=0))
 
 
 def _ends(planes: NDArray[Any], normal: NDArray[np.bool_]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from omero_hcs.errors import ChannelNotFoundError, InputErrors, LabelError
+from omero_hcs.imaging.normalize import SATURATED
 from omero_hcs.tasks.crop_folder import labelled_of_folder
 from omero_hcs.tasks.crop_names import is_crop_folder
 from omero_hcs.tasks.labelled_sources import labelled_of
@@ -44,7 +45,9 @@ class TestWhatIsRead:
         assert found.crops.shape == (24, 3, SIDE, SIDE)
         assert found.channels == ("red", "green", "blue")
         first = np.asarray(Image.open(folder / "abnormal" / found.table["image"][0][9:]))
-        assert np.allclose(found.crops[0], np.moveaxis(first, 2, 0) / 255, atol=1e-6)
+        shown, full = np.moveaxis(first, 2, 0) / 255, found.crops[0].clip(0, 1)
+        assert np.allclose(full, shown, atol=1e-6)
+        assert found.normalization.ceiling == 255
         assert set(found.table["well"]) == {"A01", "A02", "A03", "B01", "B02", "B03"}
         assert folds_of(found, folds=3, seed=0).apart == "well"
 
@@ -57,7 +60,9 @@ class TestWhatIsRead:
         assert all(36000 < white < 40000 for white in found.normalization.white)
         assert all(2000 < black < 6000 for black in found.normalization.black)
         normal = found.crops[found.table["label"] == "normal"]
-        assert 0.9 < normal.max(axis=(2, 3)).mean() <= 1.0
+        assert 0.9 < normal.max(axis=(2, 3)).mean() < 1.1
+        glare = found.crops[found.table["image"] == "abnormal/A01_0_glare.tif"]
+        assert (glare == SATURATED).all()
 
     def test_channels_are_chosen_by_name_or_number(self, folder):
         found = read(folder, channels=("blue", "1"))
