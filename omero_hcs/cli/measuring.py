@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def measure(
         measured = lazy.load(entry)(where, params, progress)
     places = write_measurement(measured, place)
     if as_json:
-        echo_json({**measured.details, "places": list(places)})
+        told = json.loads(Path(places[-1]).read_text(encoding="utf-8"))  # NaN has become null
+        echo_json({**told["about"], "places": list(places)})
         return DONE
     echo_pairs(measured.lines)
     for warning in dict.fromkeys(measured.warnings):

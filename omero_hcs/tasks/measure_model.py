@@ -106,7 +106,10 @@ def _fitting(
         faults += fit_problems(card, channels=labelled.channels)
     if faults:
         raise InputErrors(faults)
-    return replace(labelled, classes=card.classes)
+    told = labelled.warnings
+    if labelled.scale is None:
+        told = (*told, f"Whether the crops are of the scale of model {model} is not known.")
+    return replace(labelled, classes=card.classes, warnings=told)
 
 
 def _unseen(labelled: Labelled, card: ModelCard) -> tuple[Labelled, list[str]]:

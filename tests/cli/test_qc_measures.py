@@ -123,6 +123,18 @@ class TestModels:
         assert "16 labels, 4 wells" in done.out
         assert "labels that the model has not learnt from" in done.out
 
+    def test_crops_of_a_folder_are_of_a_scale_that_nobody_knows(
+        self, omero_hcs, model, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        folder = write_folder(tmp_path / "crops", wells=2, each=6, stains=2, suffix=".tif")
+        done = omero_hcs("qc", "evaluate", folder, *CROPS, "--model", model, "--json")
+        assert done.code == 0, done.err
+        told = json.loads(done.out, parse_constant=pytest.fail)
+        assert any("of the scale of model" in text for text in told["warnings"])
+        assert told["left_out"] == 0
+        assert told["metrics"]["groups"] == 2
+
     def test_a_class_that_the_model_does_not_know(self, omero_hcs, make, model, labels, tmp_path):
         plate = make.plate(tmp_path / "other.zarr")
         labels.write_text(labels.read_text().replace("abnormal", "blurred"))
