@@ -82,6 +82,7 @@ def _card(text: str) -> dict[str, Any]:
 def show(model: str, *, as_json: bool) -> int:
     """Show a model's card: classes, channels, crop scale, encoder, labels, metrics."""
     from omero_hcs.settings import load_settings
+    from omero_hcs.tasks.card_lines import shown_card
     from omero_hcs.tasks.models import find_model, load
 
     found = find_model(model, load_settings().values)
@@ -92,9 +93,7 @@ def show(model: str, *, as_json: bool) -> int:
     echo(f"{found.name}  ({found.path})")
     listed = len(card["labels"].pop("provenance")["label"])
     card["labels"]["listed"] = f"{listed}, with who, when and in which object: --json shows them"
-    if card["examples"]:
-        card["examples"] = f"{len(card['examples']['label'])} labelled cells, with a picture each"
-    for name, value in card.items():
+    for name, value in shown_card(card).items():
         if isinstance(value, dict):
             echo(f"  {name}")
             echo_pairs({f"  {key}": item for key, item in value.items() if item != {}})

@@ -167,6 +167,8 @@ class ReportData:
         Fields with no (or too few) nuclei, and fields that could not be judged, with reasons.
     model_card : mapping, optional
         What the model file says of itself; values may be nested mappings and lists.
+    calibration : tuple of (cells, mean probability, share that was right)
+        How far the model's probabilities mean what they say; see `reliability_figure`.
     warnings : tuple of str
         What the user should know before believing the numbers; shown first.
     params : mapping
@@ -205,6 +207,7 @@ class ReportData:
     fields_without_nuclei: tuple[FailedField, ...] = ()
     failed: tuple[FailedField, ...] = ()
     model_card: Mapping[str, Any] | None = None
+    calibration: tuple[tuple[int, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from omero_hcs.report.gallery import jpeg_bytes
 from omero_hcs.report.headline import headline, totals
 from omero_hcs.report.overlay import field_views
 from omero_hcs.report.plate_view import abnormal_heatmap, plate_view
+from omero_hcs.report.reliability import reliability_figure
 from omero_hcs.report.small_plate import small_plates
 from omero_hcs.results import Table
 
@@ -89,10 +90,22 @@ def render_report(data: ReportData, *, heatmap: bytes | None = None) -> bytes:
         field_rows=_shown(_first(data.fields), data),
         thumbnails=field_views(data.thumbnails),
         model=card_entries(data.model_card or {}),
+        reliability=_reliability(data),
         params=card_entries(data.params, ordered=False),
         versions=card_entries(data.versions, ordered=False),
         max_gallery=MAX_GALLERY,
         max_listed=MAX_LISTED,
+    )
+
+
+def _reliability(data: ReportData) -> bytes:
+    """Draw how far probabilities mean what they say; nothing where that is not known."""
+    if not data.calibration:
+        return b""
+    labels = sum(count for count, _, _ in data.calibration)
+    note = f"{labels} labels of the training plates, each judged by what others taught."
+    return reliability_figure(
+        data.calibration, title="Do the probabilities mean what they say?", note=note
     )
 
 

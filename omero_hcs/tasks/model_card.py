@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.learning.calibration import MIN_LABELS
 from omero_hcs.learning.modelcard import (
     EncoderCard,
     HeadCard,
@@ -22,6 +21,7 @@ from omero_hcs.learning.modelcard import (
 )
 from omero_hcs.model import RunSpec
 from omero_hcs.results import Table
+from omero_hcs.tasks.card_lines import calibration_line
 from omero_hcs.tasks.examples import Examples
 from omero_hcs.tasks.labels import count_by_class, count_by_user
 from omero_hcs.tasks.survey import PlateSurvey
@@ -145,7 +145,7 @@ def describe_card(card: ModelCard) -> dict[str, str]:
     }
     if card.labels.weak:
         lines["fields judged as labelled"] = interval(card.metrics, "field_accuracy")
-    lines["probabilities"] = calibration_line(card)
+    lines["probabilities"] = calibration_line(card.model_dump())
     if card.encoder.source == "random":
         lines["note"] = "random weights: this proves the path, and says nothing about quality"
     return lines
@@ -157,16 +157,6 @@ def _head(card: ModelCard) -> str:
         return f"finetune (a layer and its encoder, {card.head.config['epochs']} epochs)"
     strength = card.head.config.get("strength")
     return card.head.kind + (f" (strength {strength:g})" if strength else "")
-
-
-def calibration_line(card: ModelCard) -> str:
-    """Tell whether probabilities mean what they say, and how far off they were and are."""
-    known = card.calibration
-    if known is None:
-        count = sum(card.labels.counts.values())
-        return f"uncalibrated: {count} labels, {MIN_LABELS} are needed"
-    before, after = known.error_before, known.error_after
-    return f"calibrated on {known.labels} labels: error {before:.2f} -> {after:.2f}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -36,6 +36,7 @@ from omero_hcs.results import ResultFile, Table
 from omero_hcs.settings import Thresholds
 from omero_hcs.stores.base import Linked, LinkedKind, PlateStore
 from omero_hcs.tasks.base import Progress, layout_of
+from omero_hcs.tasks.card_lines import calibration_bins, shown_card
 from omero_hcs.tasks.hand_metrics import agreement
 from omero_hcs.tasks.plate_record import effects_of, kept_line, notes_of
 from omero_hcs.tasks.report_tables import class_counts, field_columns, well_columns
@@ -107,13 +108,6 @@ def _suggestion_sheet(data: ReportData) -> bytes:
     return suggestion_sheet(data.to_label, SheetText(f"{data.plate_name}: label these next", note))
 
 
-def _shown_card(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a model's card as the page shows it: of the cells that it keeps, how many."""
-    examples = card.get("examples")
-    kept = {"examples": f"{len(examples['label'])} labelled cells"} if examples else {}
-    return {**card, **kept}
-
-
 @dataclass(frozen=True)
 class _Pictures:
     """Draws cells and fields of one target, each field read once."""
@@ -171,7 +165,8 @@ class _Pictures:
             thumbnails=thumbnails,
             fields_without_nuclei=self._without_nuclei(read),
             failed=self._failed(fields),
-            model_card=_shown_card(self.record["card"]),
+            model_card=shown_card(self.record["card"]),
+            calibration=calibration_bins(self.record["card"]),
             warnings=tuple(self.record["warnings"]),
             params=self.record["params"],
             versions={"omero-hcs": self.record["package_version"]},
