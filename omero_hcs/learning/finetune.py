@@ -26,6 +26,7 @@ from omero_hcs.imaging.crop import Recipe, to_rgb
 from omero_hcs.learning.augment import Augment
 from omero_hcs.learning.embed import Crops, Embedder
 from omero_hcs.learning.encoders import Encoder
+from omero_hcs.learning.layer import standard
 from omero_hcs.learning.learners import Rows
 from omero_hcs.learning.lessons import (
     ClassWeights,
@@ -35,6 +36,7 @@ from omero_hcs.learning.lessons import (
     weights_of_classes,
 )
 from omero_hcs.learning.linear import LinearHead, new_layer
+from omero_hcs.learning.measures import crop_measures
 from omero_hcs.learning.pooling import PooledNetwork
 from omero_hcs.learning.tuned import as_kept
 
@@ -109,6 +111,8 @@ class FineTuneLearner:
         How long and how fast.
     told : callable
         See `Told`.
+    measures : bool
+        Whether the layer sees `crop_measures` beside the encoder's features.
     """
 
     encoder: Encoder
@@ -118,21 +122,23 @@ class FineTuneLearner:
     classes: int
     schedule: Schedule = PAPER
     told: Told = tell_nobody
+    measures: bool = False
 
     def judge(self, train: Rows, test: Rows, *, seed: int) -> NDArray[np.float32]:
         """Tune the encoder on some cells, and judge others; see `Learner.judge`."""
         tuned = self.taught(train, seed=seed)
-        embedder = Embedder(tuned.encoder, recipe=self.recipe, precision="fp32")
+        embedder = Embedder(
+            tuned.encoder, recipe=self.recipe, precision="fp32", measures=self.measures
+        )
         return tuned.head.predict_proba(embedder.embed(self.crops[test]))
 
     def taught(self, train: Rows, *, seed: int) -> Tuned:
         """Give the encoder and head that learnt from the rows `train`."""
-        pictures = _pictures(self.encoder, self.crops[train], self.recipe)
-        labels = self.labels[train]
+        cells = _seen(self.encoder, self.crops[train], self.recipe, measures=self.measures)
         return tune(
             self.encoder,
-            pictures,
-            labels,
+            cells,
+            self.labels[train],
             classes=self.classes,
             seed=seed,
             schedule=self.schedule,
@@ -140,9 +146,25 @@ class FineTuneLearner:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What is shown of N labelled cells, on the encoder's device.
+
+    Parameters
+    ----------
+    pictures : tensor, shape (N, P, 3, S, S), float32
+        P passes of each cell, of the encoder's input size, in [0, 1].
+    measured : tensor, shape (N, M), float32
+        Measures that the layer sees beside the encoder's features; M may be 0.
+    """
+
+    pictures: Tensor
+    measured: Tensor
+
+
 def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
     encoder: Encoder,
-    pictures: Tensor,
+    cells: Cells,
     labels: Labels,
     *,
     classes: int,
@@ -158,8 +180,8 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
     ----------
     encoder : Encoder
         In float32; it is left as it is.
-    pictures : tensor, shape (N, P, 3, S, S), float32
-        P passes of each cell, of the encoder's input size and on its device, in [0, 1].
+    cells : Cells
+        The labelled cells.
     labels : array, shape (N,), int
         Class numbers.
     classes : int
@@ -175,10 +197,11 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
         As `Head.fit` does.
     """
     generator = torch.Generator().manual_seed(seed)
-    encoder = _of_last_layer(encoder)
-    count = check_lesson(_features(encoder, pictures), labels, classes)
-    width = encoder.dim * pictures.shape[1]
-    student = _Student(encoder, new_layer(width, count, generator))
+    encoder, pictures = _of_last_layer(encoder), cells.pictures
+    features = _features(encoder, cells)
+    count = check_lesson(features, labels, classes)
+    layer = new_layer(features.shape[1], count, generator)
+    student = _Student(encoder, layer, _middle(features, cells.measured.shape[1]))
     target = torch.from_numpy(labels.astype(np.int64)).to(encoder.device)
     weights = weights_of_classes(labels, classes, schedule.class_weights)
     loss = nn.CrossEntropyLoss(weight=torch.from_numpy(weights).float().to(encoder.device))
@@ -189,7 +212,8 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
     def step(rows: Tensor) -> None:
         optimizer.zero_grad()
         views = schedule.augment(pictures[rows].flatten(1, 2), generator)
-        loss(student(views.unflatten(1, pictures.shape[1:3])), target[rows]).backward()
+        views = views.unflatten(1, pictures.shape[1:3])
+        loss(student(views, cells.measured[rows]), target[rows]).backward()
         optimizer.step()
 
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
@@ -203,18 +227,23 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
 
 
 class _Student(nn.Module):
-    """An encoder's network with a new layer on top."""
+    """An encoder's network with a new layer on top, and what is taken from features between."""
 
-    def __init__(self, encoder: Encoder, layer: nn.Linear) -> None:
+    def __init__(
+        self, encoder: Encoder, layer: nn.Linear, middle: tuple[Features, Features]
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.network = copy.deepcopy(encoder.network).requires_grad_(requires_grad=True)
         self.layer = layer.to(encoder.device)
+        self.middle = middle
+        self.mean, self.scale = (torch.from_numpy(part).to(encoder.device) for part in middle)
 
-    def forward(self, views: Tensor) -> Tensor:
-        """Logits (N, K) of views (N, P, 3, S, S)."""
+    def forward(self, views: Tensor, measured: Tensor) -> Tensor:
+        """Logits (N, K) of views (N, P, 3, S, S) and measures (N, M)."""
         features = self.network(self.encoder.prepared(views.flatten(0, 1)))
-        logits: Tensor = self.layer(features.reshape(len(views), -1))
+        joined = torch.cat([features.reshape(len(views), -1), measured], dim=1)
+        logits: Tensor = self.layer((joined - self.mean) / self.scale)
         return logits
 
     def tuned(self, schedule: Schedule) -> Tuned:
@@ -222,9 +251,16 @@ class _Student(nn.Module):
         network = as_kept(self.network.requires_grad_(requires_grad=False))
         weight, bias = (part.detach().cpu().numpy() for part in self.layer.parameters())
         options = {"epochs": schedule.epochs, "class_weights": schedule.class_weights}
-        return Tuned(
-            replace(self.encoder, network=network), LinearHead.of_layer(weight, bias, **options)
-        )
+        head = LinearHead.of_layer(weight, bias, self.middle, **options)
+        return Tuned(replace(self.encoder, network=network), head)
+
+
+def _middle(features: Features, measures: int) -> tuple[Features, Features]:
+    """Give mean and scale of features: those of the network stay as they are, measures do not."""
+    mean, scale = np.zeros(features.shape[1], np.float32), np.ones(features.shape[1], np.float32)
+    if measures:
+        mean[-measures:], scale[-measures:] = standard(features[:, -measures:])
+    return mean, scale
 
 
 def _of_last_layer(encoder: Encoder) -> Encoder:
@@ -235,21 +271,23 @@ def _of_last_layer(encoder: Encoder) -> Encoder:
     return replace(alone, dim=int(alone(probe).shape[1]))
 
 
-def _pictures(encoder: Encoder, crops: Crops, recipe: Recipe) -> Tensor:
-    """Crops (N, C, S, S) as pictures (N, P, 3, S, S) of the encoder's size, on its device."""
-    rgb = to_rgb(np.clip(crops, 0, 1), recipe)
-    parts = [
-        encoder.resized(torch.from_numpy(np.ascontiguousarray(part.reshape(-1, *part.shape[2:]))))
-        for part in np.array_split(rgb, max(1, len(rgb) // 256))
-    ]
-    pictures = torch.cat(parts)
-    return pictures.reshape(-1, recipe.passes, *pictures.shape[1:])
+def _seen(encoder: Encoder, crops: Crops, recipe: Recipe, *, measures: bool) -> Cells:
+    """Bring crops (N, C, S, S) to the encoder's size and device, and measure them if asked."""
+    pictures, measured = [], []
+    for part in np.array_split(crops, max(1, len(crops) // 256)):
+        rgb = to_rgb(part, recipe)
+        flat = torch.from_numpy(np.ascontiguousarray(rgb.reshape(-1, *rgb.shape[2:])))
+        pictures.append(encoder.resized(flat).clamp(0, 1).unflatten(0, rgb.shape[:2]))
+        pixels = torch.from_numpy(np.ascontiguousarray(part)).to(encoder.device)
+        measured.append(crop_measures(pixels) if measures else pixels.new_zeros((len(part), 0)))
+    return Cells(torch.cat(pictures), torch.cat(measured))
 
 
-def _features(encoder: Encoder, pictures: Tensor) -> Features:
-    """Features (N, P x dim) of pictures (N, P, 3, S, S), before anything is learnt."""
-    found = [encoder(part.flatten(0, 1)).reshape(len(part), -1) for part in pictures.split(64)]
-    return np.asarray(torch.cat(found).cpu().numpy())
+def _features(encoder: Encoder, cells: Cells) -> Features:
+    """Features and measures (N, P x dim + M) of cells, before anything is learnt."""
+    parts = cells.pictures.split(64)
+    seen = torch.cat([encoder(part.flatten(0, 1)).reshape(len(part), -1) for part in parts])
+    return np.asarray(torch.cat([seen, cells.measured], dim=1).cpu().numpy())
 
 
 def seconds_a_cell(encoder: Encoder, recipe: Recipe, *, count: int = 16) -> float:
@@ -266,8 +304,9 @@ def seconds_a_cell(encoder: Encoder, recipe: Recipe, *, count: int = 16) -> floa
     """
     side = (3, encoder.input_size, encoder.input_size)
     noise = torch.rand(count, recipe.passes, *side, generator=torch.Generator().manual_seed(0))
+    cells = Cells(noise.to(encoder.device), torch.zeros(count, 0, device=encoder.device))
     labels, once = np.arange(count) % 2, Schedule(epochs=1, batch=count)
-    tune(encoder, noise[:4].to(encoder.device), labels[:4], classes=2, seed=0, schedule=once)
+    tune(encoder, cells, labels, classes=2, seed=0, schedule=once)  # the first one takes longer
     started = time.monotonic()
-    tune(encoder, noise.to(encoder.device), labels, classes=2, seed=0, schedule=once)
+    tune(encoder, cells, labels, classes=2, seed=0, schedule=once)
     return (time.monotonic() - started) / count

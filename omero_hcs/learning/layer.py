@@ -44,10 +44,16 @@ class LayerHead:
         self._learnt: Tensors = {}
 
     @classmethod
-    def of_layer(cls, weight: NDArray[Any], bias: NDArray[Any], **options: Any) -> Self:
-        """Make a head of a layer (K, D) that was taught elsewhere, on features as they are."""
+    def of_layer(
+        cls,
+        weight: NDArray[Any],
+        bias: NDArray[Any],
+        middle: tuple[NDArray[Any], NDArray[Any]],
+        **options: Any,
+    ) -> Self:
+        """Make a head of a layer (K, D) that was taught elsewhere; see `_keep`."""
         head = cls(**options)
-        head._keep(weight, bias, (np.zeros(weight.shape[1]), np.ones(weight.shape[1])))
+        head._keep(weight, bias, middle)
         return head
 
     def predict_proba(self, features: Features) -> NDArray[np.float32]:

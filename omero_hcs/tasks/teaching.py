@@ -101,9 +101,16 @@ def learner_by(
     labels, classes = class_numbers(table, names), len(names)
     if params.head != "finetune":
         return FrozenLearner(params.new_head, cells, labels, classes, table["group"])
-    schedule = Schedule(class_weights=params.class_weights)
-    told = _rounds(f"tuning {encoder.name}", progress)
-    return FineTuneLearner(encoder, embedder.recipe, cells, labels, classes, schedule, told)
+    return FineTuneLearner(
+        encoder,
+        embedder.recipe,
+        cells,
+        labels,
+        classes,
+        measures=embedder.measures,
+        schedule=Schedule(class_weights=params.class_weights),
+        told=_rounds(f"tuning {encoder.name}", progress),
+    )
 
 
 def taught_by_all(learner: FrozenLearner | FineTuneLearner, eyes: Eyes, *, seed: int) -> Taught:
@@ -113,7 +120,12 @@ def taught_by_all(learner: FrozenLearner | FineTuneLearner, eyes: Eyes, *, seed:
     if isinstance(learner, FrozenLearner):
         return Taught(learner.taught(every, seed=seed), encoder, embedder, learner.features)
     tuned = learner.taught(every, seed=seed)
-    sees = Embedder(tuned.encoder, recipe=embedder.recipe, precision=embedder.precision)
+    sees = Embedder(
+        tuned.encoder,
+        recipe=embedder.recipe,
+        precision=embedder.precision,
+        measures=learner.measures,
+    )
     parts = {PART: tuned_weights(tuned.encoder)}
     return Taught(tuned.head, tuned.encoder, sees, sees.embed(learner.crops), parts)
 

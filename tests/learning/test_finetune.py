@@ -10,6 +10,7 @@ from omero_hcs.learning.encoders import load_encoder
 from omero_hcs.learning.finetune import FineTuneLearner, Schedule
 from omero_hcs.learning.folds import choose_folds
 from omero_hcs.learning.learners import cross_validate
+from omero_hcs.learning.measures import count_measures
 
 SHORT = Schedule(epochs=8, batch=16, rate=3e-3, drops=(6,))
 ALL = np.arange(48)
@@ -65,6 +66,19 @@ def test_each_stain_may_be_seen_alone(encoder):
     tuned = learner.taught(ALL, seed=0)
     assert tuned.head.tensors()["weight"].shape == (2, 2 * tuned.encoder.dim)
     assert learner.judge(ALL[:40], ALL[40:], seed=0).shape == (8, 2)
+
+
+def test_measures_of_cells_are_seen_beside_the_network(encoder):
+    """Brightness, which the network is not tuned long enough to see: the measures know it."""
+    learner = learner_of(encoder, measures=True, schedule=replace(SHORT, epochs=4, rate=0.01))
+    brighter = learner.crops * np.where(learner.labels, 0.5, 1.0)[:, None, None, None]
+    learner = replace(learner, crops=brighter.astype(np.float32))
+    tuned = learner.taught(ALL[:32], seed=0)
+    more = count_measures(1)
+    assert tuned.head.tensors()["weight"].shape == (2, tuned.encoder.dim + more)
+    assert (tuned.head.tensors()["scale"][:-more] == 1).all()
+    proba = learner.judge(ALL[:32], ALL[32:], seed=0)
+    assert (proba.argmax(axis=1) == learner.labels[32:]).mean() > 0.9
 
 
 def test_the_layer_takes_what_the_papers_does(encoder):
