@@ -14,6 +14,7 @@ _BUTTONS = {
     "report.html": "Report",
     "heatmap.png": "Heat_Map",
     "gallery.png": "Gallery",
+    "suggestions.csv": "To_Label",
     "overview.html": "Overview",
     "embeddings": "Features",
     "profiles.csv.gz": "Well_Profiles",

@@ -81,12 +81,15 @@ def _of_verdicts(params: Mapping[str, Any], plan: Plan, layouts: list[Layout]) -
         "wells": on_plates + on_wells,
         "all": on_plates + on_wells + on_images,
     }[wanted]
+    asked = params.get("suggest", 0)
     return {
         "ROIs": f"at most {budget} an image, {budget * images} in all" if budget else "",
+        "suggestions": f"at most {asked} more ROIs, 'label me?'" if asked else "",
         "tags": _tags(params["tag"], tagged),
         "key-values": f"on {_and(noted)}" if noted else "",
         "tables": f"cells, fields{', wells' * bool(plates)} ({_each(layouts)})",
-        "files": f"report.html, {'heatmap.png, ' * bool(plates)}gallery.png, run.json",
+        "files": f"report.html, {'heatmap.png, ' * bool(plates)}gallery.png, run.json"
+        + ", suggestions.csv, suggestions.png" * bool(asked),
         "left out": "" if len(plates) == len(layouts) else _no_plates(layouts),
     }
 

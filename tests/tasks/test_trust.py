@@ -91,6 +91,7 @@ def test_cells_say_which_labelled_ones_they_are_like(train, settings):
     assert np.isfinite(wells["novelty"]).all()
     assert "of 10 wells" in run.summary["novelty"]
     assert "4 cells are marked" in run.summary["to label"]
+    assert "4 cells are marked" in run.summary["told"], "what an OMERO script answers"
     assert [roi.text for roi in record.rois] == [QUESTION] * 4
     names = {file.name for file in record.files}
     assert {"suggestions.csv", "suggestions.png"} <= names
