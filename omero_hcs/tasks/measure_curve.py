@@ -8,7 +8,9 @@ from typing import Any
 
 from omero_hcs.report.score_figures import curve_figure
 from omero_hcs.results import Table
+from omero_hcs.settings import load_settings
 from omero_hcs.tasks.base import Progress, no_progress
+from omero_hcs.tasks.embedding import check_encoder
 from omero_hcs.tasks.labelled import learner_of, seen_by
 from omero_hcs.tasks.labelled_sources import labelled_of
 from omero_hcs.tasks.measurement import (
@@ -49,6 +51,7 @@ def measure_curve(
     LabelError, InputErrors
         If the labels cannot be tested.
     """
+    check_encoder(params, load_settings().values)
     labelled = labelled_of(where, params, progress=progress)
     folds_of(labelled, folds=TEST_PARTS, seed=params.seed, crops_alone=params.each_crop_alone)
     seen = seen_by(labelled, params, progress)

@@ -8,7 +8,9 @@ from typing import Any
 from omero_hcs.report.reliability import reliability_figure
 from omero_hcs.report.score_figures import confusion_figure
 from omero_hcs.results import Table
+from omero_hcs.settings import load_settings
 from omero_hcs.tasks.base import Progress, no_progress
+from omero_hcs.tasks.embedding import check_encoder
 from omero_hcs.tasks.labelled import learner_of, seen_by
 from omero_hcs.tasks.labelled_sources import labelled_of
 from omero_hcs.tasks.measurement import (
@@ -52,6 +54,7 @@ def measure_evaluate(
 
         found, facts = evaluate_model(where, params, params.model, progress)
         return _measured(where, params, found, facts)
+    check_encoder(params, load_settings().values)
     labelled = labelled_of(where, params, progress=progress)
     # Before minutes of embedding: labels that cannot be tested are refused by their places alone.
     folds_of(labelled, folds=params.folds, seed=params.seed, crops_alone=params.each_crop_alone)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from omero_hcs.errors import ParamsError
 from omero_hcs.report.score_figures import Scored, scores_figure
 from omero_hcs.results import Table
+from omero_hcs.settings import load_settings
 from omero_hcs.tasks.base import Progress, no_progress
 from omero_hcs.tasks.crop_names import is_crop_folder
-from omero_hcs.tasks.embedding import embedder_of_params
+from omero_hcs.tasks.embedding import check_encoder, embedder_of_params
 from omero_hcs.tasks.fitting import normalize_as_where_few
 from omero_hcs.tasks.labelled import Labelled, Seen, embedded, learner_of
 from omero_hcs.tasks.labelled_sources import Fit, labelled_of
@@ -61,6 +62,7 @@ def measure_transfer(
         If targets do not fit the source, or labels cannot be tested.
     """
     _check_sources(where, params)
+    check_encoder(params, load_settings().values)
     parts = _parts(where, params, progress)
     check_targets(parts[0], parts[1:], any_scale=params.any_scale)
     encoder, embedder = embedder_of_params(params, len(parts[0].channels), measures=params.measures)

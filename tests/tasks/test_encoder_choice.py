@@ -22,7 +22,14 @@ from omero_hcs.learning.pooling import Pooling
 from omero_hcs.results import LABEL_COLUMNS, Table
 from omero_hcs.settings import Settings
 from omero_hcs.stores.beside import results_root
-from omero_hcs.tasks import model_choice, train_qc
+from omero_hcs.tasks import (
+    measure_curve,
+    measure_evaluate,
+    measure_transfer,
+    model_choice,
+    qc_choices,
+    train_qc,
+)
 from omero_hcs.tasks.given import params_of
 from omero_hcs.tasks.verbs import embed_cells
 from omero_hcs.tasks.verbs import train_qc as teach
@@ -106,6 +113,23 @@ def test_what_an_encoder_cannot_do_is_refused_before_pixels_are_read(
     given = {"encoder": SMALL, "weights": "random", **options}
     with pytest.raises(error, match=said):
         teach(plate.path, name="no", settings=plate.settings, **given)
+
+
+@pytest.mark.parametrize(
+    ("module", "measure", "schema"),
+    [
+        (measure_evaluate, measure_evaluate.measure_evaluate, qc_choices.EvaluateParams),
+        (measure_curve, measure_curve.measure_curve, qc_choices.CurveParams),
+        (measure_transfer, measure_transfer.measure_transfer, qc_choices.TransferParams),
+    ],
+)
+def test_measurements_refuse_an_encoder_before_cells_are_cropped(
+    plate, monkeypatch, module, measure, schema
+):
+    monkeypatch.setattr(module, "labelled_of", None)
+    params = schema(encoder=VIT, weights="random", input_size=96)
+    with pytest.raises(InputError, match="of 224 px only"):
+        measure([str(plate.path), "elsewhere"], params)
 
 
 def test_parameters_name_the_layers_that_encoders_give():
