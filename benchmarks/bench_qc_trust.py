@@ -42,7 +42,7 @@ def measure() -> dict[str, Any]:
         seen(f"sister {number}", _some(known))
         for number, known in enumerate(simulated(_settings(24, SEED + 1, plates=SISTERS)), 1)
     ]
-    others = _changed([plate.known for plate in sisters[:CHANGED]]) | _foreign()
+    others = _changed([plate.known for plate in sisters[:CHANGED]]) | _foreign(teacher.known)
     plates = [seen(name, known) for name, known in others.items()]
     return {
         "what": f"Lite0, linear head, {LABELS} labels of what can be seen, {DRAWS} draws; F1 of "
@@ -140,11 +140,14 @@ def _changed(plates: Sequence[Known]) -> dict[str, Known]:
     return found
 
 
-def _foreign() -> dict[str, Known]:
+def _foreign(teacher: Known) -> dict[str, Known]:
+    """Make the same artefacts on real cells, scaled as apply-qc would."""
     sources = {name: scenes_of(name, stains=3) for name in ("NF1", "Cell Painting")}
     bodies = [scene for scenes in sources.values() for scene in scenes]
     pieces = debris_of([*bodies, *scenes_of("ExampleHuman", stains=2)], *sources.values())
-    return {name: made(scenes, pieces, name=name) for name, scenes in sources.items()}
+    return {
+        name: made(scenes, pieces, name=name).by_model(teacher) for name, scenes in sources.items()
+    }
 
 
 def _warnings(teacher: Plate, sisters: Sequence[Plate], others: Sequence[Plate]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from real_fields import Scene, pieces_of, scenes_of, shares_of
 
 from omero_hcs.imaging.cell_metrics import cell_metrics
 from omero_hcs.imaging.crop import CropScale
-from omero_hcs.imaging.normalize import Normalization, normalize
+from omero_hcs.imaging.normalize import MIN_FIELDS, Normalization, normalize
 from omero_hcs.results import Table
 from omero_hcs.settings import load_settings
 from omero_hcs.simulate.design import SimulationSettings
@@ -130,10 +130,20 @@ class Known:
         )
 
     def by_simsearch(self) -> Known:
-        """Normalise the crops by SimSearch's rule instead."""
+        """Normalise the crops by SimSearch's rule instead; those are then the plate's points."""
+        return replace(self.scaled(self.as_simsearch), as_qc=self.as_simsearch)
+
+    def by_model(self, teacher: Known) -> Known:
+        """Normalise as apply-qc does: a plate of few fields by the points of the model's plate."""
+        (points,) = teacher.as_qc.values()
+        few = {name: own.fields < MIN_FIELDS for name, own in self.as_qc.items()}
+        return self.scaled({name: points if few[name] else self.as_qc[name] for name in few})
+
+    def scaled(self, points: Mapping[str, Normalization]) -> Known:
+        """Normalise the crops by these points, by plate."""
         crops = np.empty(self.raw.shape, dtype=np.float32)
         plates = self.labelled.table["plate"]
-        for name, levels in self.as_simsearch.items():
+        for name, levels in points.items():
             own = plates == name
             crops[own] = normalize(self.raw[own], levels, headroom=True)
         return replace(self, labelled=replace(self.labelled, crops=crops))

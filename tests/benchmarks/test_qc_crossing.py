@@ -35,6 +35,7 @@ def plate(name: str, seed: int, *, shift: float = 0.0, wells: int = 24) -> Plate
     table = Table(
         {
             "label": np.where(kinds == "normal", "normal", "abnormal"),
+            "plate": np.full(len(kinds), name),
             "group": np.array([f"{name} {row // len(KINDS)}" for row in range(len(kinds))]),
         }
     )
@@ -107,11 +108,18 @@ def test_the_nuclear_stain_alone_and_simsearchs_points():
     alone = known.one_stain()
     assert alone.labelled.crops.shape[1] == alone.raw.shape[1] == 1
     darker = replace(known.as_qc["one"], white=(6000.0,) * 3)
-    table = known.labelled.table.with_columns(plate=np.full(len(known.kinds), "one"))
-    other = replace(
-        known, as_simsearch={"one": darker}, labelled=replace(known.labelled, table=table)
-    )
-    assert other.by_simsearch().labelled.crops.mean() < known.labelled.crops.mean()
+    other = replace(known, as_simsearch={"one": darker}).by_simsearch()
+    assert other.labelled.crops.mean() < known.labelled.crops.mean()
+
+
+@pytest.mark.parametrize(("fields", "same"), [(9, True), (5, False)])
+def test_a_plate_of_few_fields_is_scaled_by_the_points_of_the_models_plate(fields, same):
+    known = plate("few", 1).known
+    known = replace(known, as_qc={"few": replace(known.as_qc["few"], fields=fields)})
+    teacher = plate("one", 2).known
+    points = replace(teacher.as_qc["one"], white=(6000.0,) * 3)
+    scaled = known.by_model(replace(teacher, as_qc={"one": points}))
+    assert np.array_equal(scaled.labelled.crops, known.labelled.crops) == same
 
 
 def test_labels_that_are_needed_lie_between_the_points_of_a_curve():
