@@ -71,10 +71,12 @@ class TestEvaluate:
         assert (refused.code, (tmp_path / "out" / "mine.txt").read_text()) == (2, "mine")
         assert "mine.txt" in refused.err
 
-    def test_places_that_are_not_known_are_refused_before_an_encoder_is_loaded(
-        self, omero_hcs, crops, tmp_path
+    def test_places_that_are_not_known_are_refused_before_crops_are_embedded(
+        self, omero_hcs, crops, tmp_path, monkeypatch
     ):
-        refused = omero_hcs("qc", "evaluate", crops, "--weights", tmp_path / "not there")
+        with monkeypatch.context() as patched:
+            patched.setattr("omero_hcs.tasks.measure_evaluate.seen_by", None)
+            refused = omero_hcs("qc", "evaluate", crops, *KNN)
         assert refused.code == 2
         assert "--each-crop-alone" in refused.err
         done = omero_hcs("qc", "evaluate", crops, *KNN, "--each-crop-alone")
