@@ -264,7 +264,7 @@ def _picking(plate: Plate) -> dict[str, Any]:
     }
     return {
         "what": f"linear head; {curve.tested} cells of other wells test, at the plate's own shares",
-        "to be as good (F1) as chance with 350 labels": {
+        f"to be as good (F1) as chance with {COUNTS[-1]} labels": {
             pick: _labels_needed(own, by_pick["random"][-1]["f1"])
             for pick, own in by_pick.items()
             if pick != "random"

@@ -13,6 +13,7 @@ from qc_sets import SEED, Known
 
 from omero_hcs.learning.learners import FrozenLearner
 from omero_hcs.learning.novelty import Novelty, are_too_many, group_medians, learn_novelty
+from omero_hcs.tasks.known_cells import CELLS_A_FIELD, SAMPLED_FIELDS
 from omero_hcs.tasks.labelled import LabelledParams, seen_by
 
 LABELS, DRAWS = 350, 3
@@ -58,18 +59,19 @@ class Watch:
         }
 
 
-def watch_of(plate: Plate, cells: int = 20) -> Watch:
-    """Learn a plate as train-qc does: some cells of each well, drawn without a look at them."""
+def watch_of(plate: Plate) -> Watch:
+    """Learn a plate as train-qc does: labelled cells, and some of each well, whatever they are."""
     rng = np.random.default_rng([SEED, 4])
     rows = rows_like_a_plate(plate.known, rng)
     groups = plate.known.groups[rows]
-    kept = [rng.permutation(rows[groups == name])[:cells] for name in np.unique(groups)]
-    drawn = np.concatenate(kept)
+    wells = rng.permutation(np.unique(groups))[:SAMPLED_FIELDS]
+    drawn = np.concatenate(
+        [rng.permutation(rows[groups == name])[:CELLS_A_FIELD] for name in wells]
+    )
+    taught = draw_from(plate.known, np.ones(len(plate.features), dtype=bool), LABELS, rng)
+    kept = np.union1d(drawn, taught)
     learnt = learn_novelty(
-        plate.features[drawn],
-        plate.known.groups[drawn],
-        np.ones(len(drawn), dtype=bool),
-        rng=rng,
+        plate.features[kept], plate.known.groups[kept], np.isin(kept, drawn), rng=rng
     )
     if learnt is None:
         msg = f"{plate.name} has too few wells to learn from."
