@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,24 +37,25 @@ class HandMetric:
         1 where high values are bad, -1 where low ones are.
     floor : float
         Least standard deviation that is believed: where all fields are alike, a small difference is
-        none. Of logarithms (0.05 is 5 %) or, of shares, as it is.
-    is_share : bool
-        Whether it is a share from 0 to 1.
+        none. Of shares as it is; else as a share of the median.
+    scale : str
+        A "share" from 0 to 1; "grey" values, which come in steps; or a "ratio", of which half is as
+        far as double.
     """
 
     name: str
     finding: str
     side: int
     floor: float
-    is_share: bool = False
+    scale: Literal["share", "grey", "ratio"]
 
 
 METRICS = (
-    HandMetric("focus", "out of focus", -1, 0.05),
-    HandMetric("saturation", "saturated", 1, 0.001, is_share=True),
-    HandMetric("noise", "noisy", 1, 0.05),
-    HandMetric("background", "bright background", 1, 0.05),
-    HandMetric("empty", "little foreground", 1, 0.02, is_share=True),
+    HandMetric("focus", "out of focus", -1, 0.05, "ratio"),
+    HandMetric("saturation", "saturated", 1, 0.001, "share"),
+    HandMetric("noise", "noisy", 1, 0.05, "grey"),
+    HandMetric("background", "bright background", 1, 0.05, "grey"),
+    HandMetric("empty", "little foreground", 1, 0.02, "share"),
 )
 
 
@@ -146,19 +148,29 @@ def _groups(fields: Table, read: Mask, controls: Mask | None) -> Iterator[tuple[
 
 
 def _robust_z(values: Values, metric: HandMetric, groups: Sequence[tuple[Mask, Mask]]) -> Values:
-    scaled = values.astype(np.float64) if metric.is_share else _logarithm(values)
+    scaled = _logarithm(values) if metric.scale == "ratio" else values.astype(np.float64)
     z = np.full(len(values), np.nan)
     for rows, usual in groups:
         known = scaled[usual & np.isfinite(scaled)]
         if len(known) >= MIN_FIELDS:
             middle = float(np.median(known))
-            spread = max(1.4826 * float(np.median(np.abs(known - middle))), metric.floor)
-            z[rows] = (scaled[rows] - middle) / spread
+            spread = 1.4826 * float(np.median(np.abs(known - middle)))
+            z[rows] = (scaled[rows] - middle) / max(spread, _least(known, middle, metric))
     return z
 
 
+def _least(known: Values, middle: float, metric: HandMetric) -> float:
+    """Least standard deviation to believe in; the step of grey values is none, nor below it."""
+    if metric.scale != "grey":
+        return metric.floor
+    # 8-bit pixels have a median of 3 or 4, and nothing between: most fields then seem alike.
+    steps = np.diff(np.unique(known))
+    step = float(steps.min()) if len(steps) else 0.0
+    return max(metric.floor * abs(middle), step, 1e-9)
+
+
 def _logarithm(values: Values) -> Values:
-    """Logarithm of values that may be 0: a blank field has no focus and no noise."""
+    """Logarithm of values that may be 0: a blank field has no focus."""
     positive = values[np.isfinite(values) & (values > 0)]
     least = 1e-3 * float(np.median(positive)) if len(positive) else 1.0
     logs: Values = np.log(np.maximum(values.astype(np.float64), least))

@@ -102,3 +102,15 @@ def test_where_model_and_metrics_differ_is_told():
     assert (found.both, found.neither) == (1, 35)
     assert (found.model_alone, found.metrics_alone) == (("u4", "u3", "u5"), ("u1",))
     assert agreement(plate()) is None
+
+
+def test_one_grey_value_more_is_nothing_where_pixels_have_few():
+    """BBBC013 has 8 bits, a background of 3 or 4, and most fields have the very same noise."""
+    rare = np.isin(np.arange(40), [5, 17, 30])
+    table = plate().with_columns(
+        noise_DNA=np.where(rare, 0.494, 0.247), background_DNA=np.where(rare, 4.0, 3.0)
+    )
+    assert set(findings(table)) == {""}
+    bright = table["background_DNA"].copy()
+    bright[7] = 12.0
+    assert findings(table.with_columns(background_DNA=bright))[7] == "bright background (DNA)"
