@@ -70,8 +70,7 @@ class ModelChoice(EncoderChoice):
     measures: bool = Field(
         default=True,
         description="Whether the head sees measures of each cell beside the encoder's features:"
-        " brightness, saturation, noise and detail, which a network is trained to ignore. A tuned"
-        " encoder goes without them.",
+        " brightness, saturation, noise and detail, which a network is trained to ignore.",
     )
 
     def new_head(self) -> Head:
