@@ -25,8 +25,8 @@ from omero_hcs.tasks.rank_tests import (
 CHANCE = 0.05
 """Largest p, corrected for all checks of the plate, of an effect that is told."""
 
-MIN_DELTA, MIN_RHO, MIN_SHARE = 0.33, 0.3, 0.25
-"""Smallest effects that are told: of the edge, of trends, of differences between rows."""
+MIN_DELTA, MIN_RHO, MIN_STAND_OUT = 0.33, 0.3, 0.6
+"""Smallest effects that are told: of the edge, of trends, of one row or column."""
 
 MIN_POINTS, MIN_CHANGE = 0.02, 0.1
 """Smallest changes that are told: of shares, and of all else as a share of the plate's median."""
@@ -48,8 +48,8 @@ Check = Literal["edge", "row trend", "column trend", "rows", "columns", "reading
 class PositionEffect:
     """One effect of places.
 
-    `effect` is Cliff's delta (edge), Spearman's rho (trends, reading order) or a share of variance
-    (rows, columns); `change` is a share (abnormal cells) or relative to the plate's median; `p` is
+    `effect` is Cliff's delta (edge; a row or column) or Spearman's rho (trends, reading order);
+    `change` is a share (abnormal cells) or relative to the plate's median; `p` is
     corrected for all checks of the plate. `place` is the row or column that stands out.
     """
 
@@ -259,11 +259,12 @@ def _effect(tried: _Tried, places: _Places, p: float) -> PositionEffect | None:
         effect, least = cliffs_delta(values, predictor > 0, groups), MIN_DELTA
         change = slope(values, predictor, groups)
     elif tried.check in ("rows", "columns"):
-        effect, least = tried.test.effect, MIN_SHARE
+        # One column of 24 is a small part of a plate's variance, however bad it is.
         levels = np.unique(places.rows if tried.check == "rows" else places.columns)
-        apart = [slope(values, level, groups) for level in predictor.T]
+        apart = [cliffs_delta(values, level > 0, groups) for level in predictor.T]
         worst = int(np.argmax(np.abs(apart)))
-        place, change = int(levels[worst]), apart[worst]
+        place, effect, least = int(levels[worst]), apart[worst], MIN_STAND_OUT
+        change = slope(values, predictor[:, worst], groups)
     else:
         effect, least = tried.test.effect, MIN_RHO
         change = slope(values, predictor, groups) * float(np.ptp(predictor))
@@ -286,7 +287,8 @@ def _sentence(
         return f"Wells at the edge have {told} than inner wells {size}."
     if place is not None:
         name = f"Row {row_name(place)}" if tried.check == "rows" else f"Column {place + 1}"
-        return f"{name} stands out: {told} than the others ({tried.check} differ, {chance})."
+        size = f"(Cliff's delta {effect:.2f}, {tried.check} differ, {chance})"
+        return f"{name} stands out: {told} than the others {size}."
     rho = f"(Spearman {effect:.2f}, {chance})"
     if tried.check == "row trend":
         first, last = row_name(int(places.rows.min())), row_name(int(places.rows.max()))

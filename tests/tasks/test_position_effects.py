@@ -44,7 +44,8 @@ def tables(plate, *, seed=0, cells=None, abnormal=None, bright=None):
     rng = np.random.default_rng(seed)
     at = tuple(np.array([(well.row, well.column) for well in plate.wells]).T)
     count = len(plate.wells)
-    maps = [np.zeros(SHAPE) if given is None else given for given in (cells, abnormal, bright)]
+    shape = (plate.rows, plate.columns)
+    maps = [np.zeros(shape) if given is None else given for given in (cells, abnormal, bright)]
     more, worse, light = (each[at] for each in maps)
     found = rng.poisson(300 * (1 + more) * rng.gamma(60, 1 / 60, count))
     share = np.clip(rng.beta(4, 76, count) + worse, 0, 1)
@@ -107,6 +108,17 @@ def test_a_column_that_stands_out_is_named():
     effects, _ = found(plate(), cells=odd)
     assert effects["cells", "columns"].place == 4
     assert effects["cells", "columns"].text.startswith("Column 5 stands out: ")
+
+
+def test_one_column_of_many_is_told_though_it_is_a_small_part_of_the_plate():
+    wells = tuple(Well(row, column) for row in range(16) for column in range(24))
+    large = Plate("p", "p", 16, 24, wells)
+    odd = np.zeros((16, 24))
+    odd[:, 7] = -0.5
+    effects, _ = found(large, cells=odd)
+    assert set(effects) == {("cells", "columns")}
+    assert effects["cells", "columns"].place == 7
+    assert effects["cells", "columns"].effect < -0.9
 
 
 def test_brightness_that_drifts_in_the_order_of_reading_is_told():
