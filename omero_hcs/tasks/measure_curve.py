@@ -73,9 +73,13 @@ def measure_curve(
     details["warnings"] = list(curve.warnings)
     title = f"{labelled.name}: {what}"
     how = f"{curve.tested} labels tested, the same each time; {HELD_OUT[curve.apart]}"
-    tables = {"table": Table.from_rows(rows), "draws": Table.from_rows(curve.points)}
+    # Every line says by what it was judged: tables are copied without what is around them.
+    tables = {
+        name: Table.from_rows([{"judge": what, **row} for row in own])
+        for name, own in (("table", rows), ("draws", curve.points))
+    }
     if worth:
-        tables["picking"] = Table.from_rows(worth)
+        tables["picking"] = Table.from_rows([{"judge": what, **row} for row in worth])
     note = f"{how}. Mean of {params.seeds} draws; bands from the lowest to the highest."
     return Measurement(
         tables=tables,

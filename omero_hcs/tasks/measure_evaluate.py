@@ -93,7 +93,7 @@ def _measured(
     note = f"{held_out}. F1 {told_score(metrics, 'f1')}, 95 % interval by {found.apart}."
     return Measurement(
         tables={
-            "table": Table.from_rows([{"tested": what, "held_out": found.apart, **metrics}]),
+            "table": Table.from_rows([{"judge": what, "held_out": found.apart, **metrics}]),
             "classes": _classes_table(found),
             "doubtful": again,
         },

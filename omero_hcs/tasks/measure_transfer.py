@@ -88,7 +88,7 @@ def measure_transfer(
     details["warnings"] = list(warnings)
     title = f"Taught by one, tested on another: {what}"
     return Measurement(
-        tables={"table": Table.from_rows(rows)},
+        tables={"table": Table.from_rows([{"judge": what, **row} for row in rows])},
         text=_text(title, found, warnings, unlike),
         figures={"figure": _figure(title, found)},
         details=details,

@@ -40,7 +40,7 @@ class TestEvaluate:
             "table.csv", "table.md",
         }  # fmt: skip
         (row,) = rows_of(place / "table.csv")
-        values = [float(value) for name, value in row.items() if name not in ("tested", "held_out")]
+        values = [float(value) for name, value in row.items() if name not in ("judge", "held_out")]
         assert np.isfinite(values).all()
         with Image.open(place / "figure.png") as figure:
             assert figure.width > 5 * DPI
@@ -187,6 +187,7 @@ class TestLearningCurve:
             ("random", "10", "2"), ("random", "24", "2"),
             ("uncertain", "10", "2"), ("uncertain", "24", "2"),
         ]  # fmt: skip
+        assert all("random weights: no quality" in row["judge"] for row in rows)
         assert len(rows_of(place / "draws.csv")) == 8
         assert len(rows_of(place / "picking.csv")) == 2
         assert "500 labels were not drawn" in done.err
