@@ -61,13 +61,16 @@ def fit_calibration(proba: Proba, labels: Labels) -> tuple[float, float]:
     for floor in _FLOORS:
 
         def loss(log_temperature: float, floor: float = floor) -> float:
-            scaled = calibrated(proba, float(np.exp(log_temperature)), floor)
-            return float(-np.log(np.maximum(scaled[np.arange(len(labels)), labels], 1e-9)).mean())
+            return _log_loss(calibrated(proba, float(np.exp(log_temperature)), floor), labels)
 
         best = minimize_scalar(loss, bounds=_RANGE, method="bounded")
         found.append((float(best.fun), float(np.exp(best.x)), floor))
     _, temperature, floor = min(found)
     return temperature, floor
+
+
+def _log_loss(proba: Proba, labels: Labels) -> float:
+    return float(-np.log(np.maximum(proba[np.arange(len(labels)), labels], 1e-9)).mean())
 
 
 def calibrate(
@@ -87,7 +90,8 @@ def calibrate(
     Returns
     -------
     CalibrationCard or None
-        None below `MIN_LABELS` labels.
+        None below `MIN_LABELS` labels. Its temperature is 1 where what is found on some folds makes
+        the labels of the others less likely.
     """
     if len(labels) < MIN_LABELS:
         return None
@@ -96,6 +100,10 @@ def calibrate(
         others = np.setdiff1d(np.arange(len(labels)), test)
         after[test] = calibrated(proba[test], *fit_calibration(proba[others], labels[others]))
     temperature, floor = fit_calibration(proba, labels)
+    as_is = calibrated(proba, 1.0)
+    if _log_loss(after, labels) >= _log_loss(as_is, labels):
+        # What is right for some wells is wrong for others: better no correction than a false one.
+        temperature, floor, after = 1.0, FLOOR, as_is
     return CalibrationCard(
         temperature=temperature,
         floor=floor,

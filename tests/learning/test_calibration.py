@@ -72,6 +72,16 @@ def test_votes_that_all_agree_leave_the_others_their_say():
     assert card.error_after < 0.03
 
 
+def test_what_helps_some_wells_and_harms_others_is_left():
+    """One half is right whenever it is sure, the other only as often as not."""
+    proba = np.tile([[0.95, 0.05]], (120, 1)).astype(np.float32)
+    labels = np.concatenate([np.zeros(60, dtype=int), np.tile([0, 1], 30)])
+    card = calibrate(proba, labels, (np.arange(60), np.arange(60, 120)))
+    assert card.temperature == 1.0
+    assert card.error_after == pytest.approx(card.error_before, abs=0.01)
+    np.testing.assert_allclose(calibrated_by(card, proba), proba, atol=2e-3)
+
+
 def test_classes_keep_their_order_however_many_there_are():
     proba = np.random.default_rng(2).dirichlet(np.full(20, 0.1), size=300)
     for floor in (1e-3, 1e-2, 0.1):
