@@ -249,15 +249,20 @@ class LoadedSettings:
             if name == "assays":
                 yield from self._assays()
                 continue
-            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
-            yield name, shown, self.origins.get(name, "default")
+            yield name, _shown(value), self.origins.get(name, "default")
 
     def _assays(self) -> Iterator[tuple[str, str, str]]:
         """Tell of each assay what it sets; the rest is as everywhere."""
         for name, assay in self.values.assays.items():
-            told = [f"{key} {getattr(assay, key)}" for key in sorted(assay.model_fields_set)]
+            told = [
+                f"{key} {_shown(getattr(assay, key))}" for key in sorted(assay.model_fields_set)
+            ]
             key = f"assays.{name}"
             yield key, ", ".join(told), self.origins.get(key, "default")
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def load_settings(
