@@ -172,9 +172,7 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
     schedule: Schedule = PAPER,
     told: Told = tell_nobody,
 ) -> Tuned:
-    """Teach an encoder and a new linear layer together.
-
-    See the top of this file for what stays as it is.
+    """Teach an encoder and a new linear layer together; see the top for what stays as it is.
 
     Parameters
     ----------
@@ -184,10 +182,9 @@ def tune(  # noqa: PLR0913  (what is tuned, on what, and how)
         The labelled cells.
     labels : array, shape (N,), int
         Class numbers.
-    classes : int
-        How many there are.
-    seed : int
-        Of the layer, the order of cells and their views: it gives the same weights on one device.
+    classes, seed : int
+        How many there are; and of the layer, the order of cells, their views: same seed, same
+        weights on one device.
     schedule, told
         How long and how fast; see `Told`.
 
