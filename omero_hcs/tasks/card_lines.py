@@ -31,7 +31,8 @@ def calibration_line(card: Mapping[str, Any]) -> str:
     """Tell whether probabilities mean what they say, and how far off they were and are."""
     from omero_hcs.learning.calibration import MIN_LABELS
 
-    known, count = card.get("calibration"), sum(card["labels"]["counts"].values())
+    counts = (card.get("labels") or {}).get("counts", {})
+    known, count = card.get("calibration"), sum(counts.values())
     if known:
         errors = f"{known['error_before']:.2f} -> {known['error_after']:.2f}"
         return f"calibrated on {known['labels']} labels: error {errors}"
