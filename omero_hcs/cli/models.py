@@ -91,8 +91,6 @@ def show(model: str, *, as_json: bool) -> int:
         echo_json({"path": found.path, "sha256": found.sha256, **card})
         return 0
     echo(f"{found.name}  ({found.path})")
-    listed = len(card["labels"].pop("provenance")["label"])
-    card["labels"]["listed"] = f"{listed}, with who, when and in which object: --json shows them"
     for name, value in shown_card(card).items():
         if isinstance(value, dict):
             echo(f"  {name}")

@@ -20,6 +20,7 @@ _FIRST = (
     "classes",
     "normal_class",
     "metrics",
+    "calibration",
     "labels",
     "training",
     "channels",

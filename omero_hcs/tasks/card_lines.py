@@ -19,12 +19,20 @@ def shown_card(card: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The examples are counted, and the calibration is told by `calibration_line`.
+        Labels and examples are counted, and the calibration is told by `calibration_line`.
     """
-    shown = {**card, "calibration": calibration_line(card)}
+    shown = {**card, "labels": _shown_labels(card["labels"]), "calibration": calibration_line(card)}
     if card.get("examples"):
         shown["examples"] = f"{len(card['examples']['label'])} labelled cells, with a picture each"
     return shown
+
+
+def _shown_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in labels.items() if name != "provenance"}
+    listed = len(labels.get("provenance", {}).get("label", ()))
+    if listed:
+        kept["listed"] = f"{listed}, with who, when and in which object: models show --json"
+    return kept
 
 
 def calibration_line(card: Mapping[str, Any]) -> str:

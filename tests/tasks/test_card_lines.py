@@ -39,3 +39,11 @@ def test_a_picture_is_drawn_of_calibrated_models_alone():
 def test_examples_are_counted():
     shown = shown_card(card(40, examples={"label": ["blur"] * 30}))
     assert shown["examples"] == "30 labelled cells, with a picture each"
+
+
+def test_labels_are_counted_instead_of_listed():
+    given = card(40)
+    given["labels"]["provenance"] = {"label": ["blur"] * 40, "user": ["ann"] * 40}
+    labels = shown_card(given)["labels"]
+    assert "provenance" not in labels
+    assert labels["listed"].startswith("40, with who, when")
