@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 LEVELS = (2.5, 97.5)
 DRAWS = 1000
 
+_VALUES_AT_ONCE = 1 << 20
+
 
 def scores(
     y_true: Labels,
@@ -257,30 +259,31 @@ def _auc_draws(y_true: Labels, proba: Proba, group: NDArray[np.intp], weights: F
     """Weighted one-against-others AUC of each draw; NaN where one class alone was drawn."""
     total, sums = np.zeros(len(weights)), np.zeros(len(weights))
     for one in np.unique(y_true):
-        positive = y_true == one
-        wins, pairs = _pairs(proba[:, one], positive, group, weights.shape[1])
-        won = np.einsum("dg,gh,dh->d", weights, wins, weights, optimize=True)
-        met = np.einsum("dg,gh,dh->d", weights, pairs, weights, optimize=True)
-        count = weights @ np.bincount(group[positive], minlength=weights.shape[1])
-        usable = met > 0
-        sums[usable] += count[usable] * won[usable] / met[usable]
-        total[usable] += count[usable]
+        order = np.argsort(proba[:, one], kind="stable")
+        ties = np.flatnonzero(np.diff(proba[order, one], prepend=-np.inf))
+        positive = y_true[order] == one
+        at_once = max(1, _VALUES_AT_ONCE // len(order))
+        for start in range(0, len(weights), at_once):
+            rows = slice(start, start + at_once)
+            drawn = weights[rows][:, group[order]]
+            wins, pairs, count = _wins(drawn * positive, drawn * ~positive, ties)
+            usable = pairs > 0
+            sums[rows] += np.where(usable, count * wins / np.maximum(pairs, 1), 0.0)
+            total[rows] += np.where(usable, count, 0.0)
     found = np.full(len(weights), np.nan)
     found[total > 0] = sums[total > 0] / total[total > 0]
     return found
 
 
-def _pairs(
-    score: Proba, positive: NDArray[np.bool_], group: NDArray[np.intp], count: int
-) -> tuple[Floats, Floats]:
-    """Mann-Whitney wins and pairs of the positives of group g against the negatives of group h."""
-    wins = np.zeros((count, count))
-    mine = score[positive]
-    for other in range(count):
-        theirs = np.sort(score[~positive & (group == other)])
-        below = np.searchsorted(theirs, mine, side="left")
-        upto = np.searchsorted(theirs, mine, side="right")
-        wins[:, other] = np.bincount(group[positive], weights=(below + upto) / 2, minlength=count)
-    positives = np.bincount(group[positive], minlength=count)
-    negatives = np.bincount(group[~positive], minlength=count)
-    return wins, np.outer(positives, negatives).astype(np.float64)
+def _wins(
+    positive: Floats, negative: Floats, ties: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
+    """Mann-Whitney wins and pairs of each draw, and its positives; rows are sorted by score.
+
+    `ties` is where each new score begins: pairs of one score are half won.
+    """
+    mine = np.add.reduceat(positive, ties, axis=1)
+    theirs = np.add.reduceat(negative, ties, axis=1)
+    below = np.cumsum(theirs, axis=1) - theirs / 2
+    count = mine.sum(axis=1)
+    return np.einsum("ds,ds->d", mine, below), count * theirs.sum(axis=1), count
