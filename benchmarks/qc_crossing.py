@@ -12,7 +12,7 @@ from qc_scores import Values, draw, draw_from, one_draw
 from qc_sets import SEED, Known
 
 from omero_hcs.learning.learners import FrozenLearner
-from omero_hcs.learning.novelty import Novelty, are_too_many, group_medians, learn_novelty
+from omero_hcs.learning.novelty import Novelty, are_too_many, group_scores, learn_novelty
 from omero_hcs.tasks.known_cells import CELLS_A_FIELD, SAMPLED_FIELDS
 from omero_hcs.tasks.labelled import LabelledParams, seen_by
 
@@ -50,12 +50,12 @@ class Watch:
         rng = np.random.default_rng([SEED, 3])
         rows = rows_like_a_plate(plate.known, rng)
         scores = self.novelty.scores(plate.features[rows])
-        _, medians = group_medians(scores, plate.known.groups[rows])
-        beyond = int((medians > self.threshold).sum())
+        _, scores = group_scores(scores, plate.known.groups[rows])
+        beyond = int((scores > self.threshold).sum())
         return {
-            "wells beyond": f"{beyond} of {len(medians)}",
-            "warned": "yes" if are_too_many(beyond, len(medians), known=self.wells) else "no",
-            "share beyond": beyond / len(medians),
+            "wells beyond": f"{beyond} of {len(scores)}",
+            "warned": "yes" if are_too_many(beyond, len(scores), known=self.wells) else "no",
+            "share beyond": beyond / len(scores),
         }
 
 

@@ -113,7 +113,7 @@ class CalibrationCard(_Part):
 class NoveltyCard(_Part):
     """From where on a well is unlike those that the model learnt from.
 
-    A well has the median score of its cells (given by the part "novelty"). `false_alarm`
+    A well has the lower quartile of its cells' scores (by the part "novelty"). `false_alarm`
     is the share of the training plates' own wells above `threshold`, each scored by the others.
     """
 

@@ -118,7 +118,7 @@ def _novelty(wells: Table) -> list[WellMeasure]:
     if "novelty" not in wells or not np.isfinite(wells["novelty"].astype(float)).any():
         return []
     values = _by_position(wells, wells["novelty"].astype(float))
-    about = "How unlike the cells that the model learnt from; 1 is like them. Median of the cells."
+    about = "How unlike the cells that the model learnt from; 1 is like them. Lower quartile."
     return [WellMeasure("Novelty", "", values, about=about)]
 
 

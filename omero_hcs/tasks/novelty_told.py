@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.learning.modelcard import ModelCard
-from omero_hcs.learning.novelty import MIN_WELLS, are_too_many, group_medians
+from omero_hcs.learning.novelty import MIN_WELLS, are_too_many, group_scores
 from omero_hcs.results import Table
 
 MIN_GROUPS = 4
@@ -83,18 +83,18 @@ def plate_novelty(card: ModelCard, cells: Table) -> PlateNovelty | None:
     counted, groups = "wells", cells["well"]
     if len(np.unique(groups)) < MIN_GROUPS:
         counted, groups = "fields", cells["image"]
-    _, scores = group_medians(cells["novelty"], groups)
+    _, scores = group_scores(cells["novelty"], groups)
     beyond = int((scores > known.threshold).sum())
     warns = are_too_many(beyond, len(scores), known=known.wells)
     return PlateNovelty(counted, len(scores), beyond, known.threshold, warns)
 
 
 def novelty_of_wells(cells: Table, wells: Table) -> Floats:
-    """Find the median score of each well's cells, shape (W,); NaN where a well has none."""
+    """Find the score of each well, shape (W,); NaN where a well has no cells."""
     found: dict[str, float] = {}
     if len(cells) and "novelty" in cells:
         cells = _counted_cells(cells)
-        names, scores = group_medians(cells["novelty"], cells["well"])
+        names, scores = group_scores(cells["novelty"], cells["well"])
         found = dict(zip(names.tolist(), scores.tolist(), strict=True))
     return np.array([found.get(name, np.nan) for name in wells["well"].tolist()], dtype=np.float32)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from omero_hcs.learning.novelty import are_too_many, group_medians, learn_novelty
+from omero_hcs.learning.novelty import are_too_many, group_scores, learn_novelty
 from omero_hcs.tasks.labelled import Labelled
 from omero_hcs.tasks.novelty_told import PlateNovelty
 
@@ -40,7 +40,7 @@ def novelty_between(
     if learned is None or not own.any():
         return None
     novelty, card = learned
-    _, medians = group_medians(novelty.scores(found[own]), tested.table["group"][own])
+    _, medians = group_scores(novelty.scores(found[own]), tested.table["group"][own])
     beyond = int((medians > card.threshold).sum())
     warns = are_too_many(beyond, len(medians), known=card.wells)
     return PlateNovelty("wells", len(medians), beyond, card.threshold, warns)

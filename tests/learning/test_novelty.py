@@ -12,7 +12,7 @@ from omero_hcs.learning.novelty import (
     MOST_CELLS,
     Novelty,
     are_too_many,
-    group_medians,
+    group_scores,
     learn_novelty,
 )
 
@@ -41,7 +41,7 @@ def learnt(seed=0, **options):
 
 
 def warns(known, card, features, wells):
-    _, medians = group_medians(known.scores(features), wells)
+    _, medians = group_scores(known.scores(features), wells)
     beyond = int((medians > card.threshold).sum())
     return are_too_many(beyond, len(medians), known=card.wells)
 
@@ -74,7 +74,7 @@ def test_the_threshold_is_found_on_wells_that_the_others_score():
     """A well is not scored by its own cells: if it were, the threshold would be next to nothing."""
     known, card = learnt()
     features, wells = plate(99)
-    _, medians = group_medians(known.scores(features), wells)
+    _, medians = group_scores(known.scores(features), wells)
     assert 0.5 < card.threshold / np.quantile(medians, 0.95) < 2
     assert card.false_alarm <= 0.1
     assert card.wells == 24
