@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omero_hcs.errors import DataError, InputErrors
+from omero_hcs.imaging.crop import at_border
 from omero_hcs.imaging.normalize import normalize
 from omero_hcs.jobs.identity import unit_generator
 from omero_hcs.model import ObjectRef, Site, Unit, ZChoice
@@ -99,6 +100,8 @@ class Examples:
     conflicts: list[Conflict] = field(default_factory=list)
     alone: int = 0
     """Labels with a place that have no nucleus near."""
+    padded: int = 0
+    """Examples at the border of their image, of whose crop a part is black."""
     left_to_labels: int = 0
     """Cells of labelled fields that have a label of their own."""
     without_cells: list[str] = field(default_factory=list)
@@ -240,6 +243,11 @@ class Examples:
         self.used[rows] = "field" if weak else "label"
         count, site = len(rows), self.finder.sites[unit.target.id, unit.image or ""]
         group = f"{unit.target.id}/{site.well.name}" if site.well else site.image.id
+        shape, side = (
+            (site.image.size_y, site.image.size_x),
+            self.finder.survey.crop_scale().side_px,
+        )
+        self.padded += int(at_border(shape, centers, size=side).sum())
         self._tables.append(
             self.labels.where(rows).with_columns(
                 y=centers[:, 0],
@@ -255,6 +263,12 @@ class Examples:
         """Say what a user would not expect of the labels."""
         strong = int((self.used == "label").sum())
         told = list(conflict_warnings(self.conflicts, self.params.rule))
+        if self.padded:
+            count = sum(map(len, self._tables))
+            told.append(
+                f"{self.padded} of {count} labelled cells lie at the border of their image: what "
+                "their crops miss is black, for the cells that are judged as well."
+            )
         if self.alone:
             told.append(
                 f"{self.alone} of {strong} labels have no nucleus within half a crop, and inside "

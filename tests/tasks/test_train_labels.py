@@ -177,3 +177,15 @@ def test_plates_teach_one_model_together_and_one_without_labels_is_told(memory, 
     assert card.labels.counts == {"abnormal": 8, "normal": 8}
     assert card.metrics["groups"] == 8
     assert any("Labels were not found everywhere" in w for w in outcome.summary["warnings"])
+
+
+def test_labels_at_the_border_are_counted(train):
+    """Crops of 40 px: those around 16 and 80 px of 96 reach past the border, around 48 not."""
+    told = [
+        text
+        for text in train(*drawn(), crop_size="40px")[0].summary["warnings"]
+        if "border" in text
+    ]
+    assert len(told) == 1
+    assert told[0].startswith("5 of 10 labelled cells lie at the border of their image")
+    assert "border" not in str(train(*drawn(), crop_size="24px")[0].summary["warnings"])
