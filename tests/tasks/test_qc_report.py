@@ -52,7 +52,8 @@ def judged(memory):
     record = {
         "schema_version": 1, "run_id": "20261121T063000Z-3fa9c1d2", "key": "k", "task": "apply_qc",
         "package_version": "0.1.0", "params": Params().model_dump(mode="json"), "warnings": [],
-        "survey": survey.model_dump(mode="json"), "model": {"name": "m"}, "card": {},
+        "survey": survey.model_dump(mode="json"), "model": {"name": "m"},
+        "card": {"labels": {"counts": {}}},
         "classes": list(CLASSES), "thresholds": LIMITS.model_dump(mode="json"),
         "plate": plate_record(layout, tables, LIMITS, nuclear="DNA"),
     }  # fmt: skip
