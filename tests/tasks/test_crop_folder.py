@@ -228,3 +228,15 @@ def test_folders_of_crops_are_told_from_folders_of_fields(tmp_path, folder):
     Image.fromarray(np.zeros((99, 99), np.uint8)).save(tmp_path / "fields" / "one.png")
     assert not is_crop_folder(tmp_path / "fields", params())
     assert not is_crop_folder(tmp_path / "nowhere", params())
+
+
+def test_several_folders_are_one_source(tmp_path, folder):
+    write_folder(tmp_path / "more", stains=1)
+    given = params(pattern=PATTERN)
+    with pytest.raises(InputErrors, match="Crops of more have 1 channels"):
+        labelled_of([str(folder), str(tmp_path / "more")], given)
+    other = write_folder(tmp_path / "again")
+    found = labelled_of([str(folder), str(other)], given)
+    assert found.name == "crops, again"
+    assert len(found.table) == 48
+    assert {"crops/A01", "again/A01"} <= set(found.table["group"])
