@@ -103,6 +103,33 @@ def test_cells_say_which_labelled_ones_they_are_like(train, settings):
     assert about["novelty"]["warns"] is False
 
 
+def test_answers_in_the_file_of_suggestions_teach_the_next_model(write_plate, settings, tmp_path):
+    """On disk: label, train, judge, answer what is asked, train again."""
+    plate = write_plate(tmp_path / "p.zarr", FIELDS)
+    drawn = labels()
+    where = {"image": np.full(len(drawn), ""), "plate": np.full(len(drawn), "")}
+    first = tmp_path / "first.csv"
+    first.write_text(drawn.with_columns(**where).to_csv())
+    trained = train_qc(plate, settings=settings, labels=str(first), **RANDOM)
+    run = apply_qc(plate, model=trained.places[0], suggest=5, settings=settings)
+    asked = Path(next(place for place in run.places if place.endswith("suggestions.csv")))
+    header, *rows = asked.read_text().splitlines()
+    assert len(rows) == 5
+    answered = [row.replace(QUESTION, "normal") for row in rows[:3]]
+    names = header.split(",")
+    extra = [dict(zip(names, row.split(","), strict=True)) for row in [*answered, *rows[3:]]]
+    both = Table.concat(
+        [
+            drawn.with_columns(**where),
+            Table.from_rows([{name: row[name] for name in LABEL_COLUMNS} for row in extra]),
+        ]
+    )
+    second = tmp_path / "second.csv"
+    second.write_text(both.to_csv())
+    again = train_qc(plate, settings=settings, labels=str(second), **RANDOM)
+    assert load_model(Path(again.places[0])).card.labels.counts == {"abnormal": 6, "normal": 9}
+
+
 def test_a_plate_unlike_the_models_is_warned_of(train, memory, settings):
     _, _, path = train()
     other = memory(FIELDS)
