@@ -140,6 +140,13 @@ def found_rows(values: Values) -> list[dict[str, Any]]:
     ]
 
 
+def hardest(values: Values, third: str = "middle") -> str:
+    """Name the artefacts of which the smallest shares were found."""
+    rows = [row for row in found_rows(values) if row.get(third, "") != ""]
+    rows.sort(key=lambda row: row[third])
+    return ", ".join(f"{row['artefact']} {row[third]:.2f}" for row in rows[:4])
+
+
 def _rounded(value: float | None) -> float | str:
     return "" if value is None else round(value, 3)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qc_scores import Regression, against_target, draw, found_rows, row_of
+from qc_scores import Regression, against_target, draw, found_rows, hardest, row_of
 from qc_scores import by_third as scores_by_third
 from qc_sets import made
 from real_artefacts import CEILING, SIDE, SPOIL, _patch, _photo, spoiled
@@ -156,3 +156,8 @@ def test_a_learner_that_knows_nothing_scores_like_chance(known):
         2,
     )
     assert scores_by_third(known, nothing, count=20, draws=4)["middle f1"] < 0.75
+
+
+def test_what_is_found_least_is_named_first():
+    values = {"found noise, middle": 0.9, "found debris, middle": 0.2, "found dead, gross": 0.1}
+    assert hardest(values) == "debris 0.20, noise 0.90"
