@@ -59,7 +59,7 @@ class ModelChoice(EncoderChoice):
         default="linear",
         description="What judges the features: the nearest labelled cells (knn), a layer taught by"
         " the paper's schedule (linear), a regularised logistic regression (logistic), or a layer"
-        " and an encoder that are taught together (finetune: minutes on a GPU, else up to hours).",
+        " and an encoder that are taught together (finetune: slow without a GPU).",
     )
     class_weights: Annotated[Literal["balanced", "none"], InDialog(MORE)] = Field(
         default="balanced",
