@@ -63,7 +63,7 @@ class Schedule:
     augment : Augment
         Views of the cells, new ones in each epoch.
     class_weights : {"balanced", "none"}
-        With "balanced", classes count alike in the cross-entropy however many labels each has.
+        With "balanced", the cross-entropy is weighted as `weights_of_classes` says.
     """
 
     epochs: int = 50

@@ -46,7 +46,7 @@ class KnnHead:
         How many neighbours vote.
     class_weights : {"balanced", "none"}
         With "balanced" a vote counts by the inverse of how many labels its class has, so that a
-        class is not outvoted because fewer of its cells were labelled.
+        class is not outvoted because fewer of its cells were labelled; see `weights_of_classes`.
     """
 
     kind = "knn"

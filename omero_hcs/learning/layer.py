@@ -34,7 +34,7 @@ class LayerHead:
     Parameters
     ----------
     class_weights : {"balanced", "none"}
-        With "balanced", classes count alike however many labels each has.
+        With "balanced", labels are weighted as `weights_of_classes` says.
     """
 
     kind = "layer"

@@ -25,7 +25,7 @@ class LinearHead(LayerHead):
     epochs : int
         Passes over the labels; the rate drops at 40, 70 and 120.
     class_weights : {"balanced", "none"}
-        With "balanced", classes count alike in the cross-entropy however many labels each has.
+        With "balanced", the cross-entropy is weighted as `weights_of_classes` says.
     """
 
     kind = "linear"

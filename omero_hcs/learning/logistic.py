@@ -43,7 +43,7 @@ class LogisticHead(LayerHead):
     strength : float, optional
         Inverse strength of regularisation (scikit-learn's C); chosen by the labels by default.
     class_weights : {"balanced", "none"}
-        With "balanced", classes count alike however many labels each has.
+        With "balanced", labels are weighted as `weights_of_classes` says.
     """
 
     kind = "logistic"

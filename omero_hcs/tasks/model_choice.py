@@ -63,8 +63,8 @@ class ModelChoice(EncoderChoice):
     )
     class_weights: Annotated[Literal["balanced", "none"], InDialog(MORE)] = Field(
         default="balanced",
-        description="Whether classes count alike however many labels each has (balanced), or each"
-        " label does (none).",
+        description="Whether good cells count as much as all others together, however many labels"
+        " each class has (balanced), or each label does (none).",
     )
 
     measures: bool = Field(

@@ -81,4 +81,4 @@ def test_all_faults_are_told_at_once():
             },
         )  # fmt: skip
     starts = [fault.split()[0] for fault in caught.value.faults]
-    assert starts == ["Nothing", "There", "Labels", "Seed"]
+    assert starts == ["Nothing", "Labels", "There", "Seed"]
