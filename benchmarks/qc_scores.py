@@ -47,6 +47,28 @@ class Regression:
 
 
 @dataclass(frozen=True, eq=False)
+class ByKind:
+    """A learner that is taught which artefact a cell has, and asked whether it has one.
+
+    A cell is abnormal if an artefact is its most probable class, as apply-qc has it.
+    """
+
+    learner: Learner
+    classes: int = 2
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """1 for abnormal cells, shape (N,)."""
+        return (self.learner.labels > 0).astype(np.int64)
+
+    def judge(self, train: Rows, test: Rows, *, seed: int) -> NDArray[np.float32]:
+        """Learn the kinds of the rows `train`, and judge the rows `test`."""
+        proba = self.learner.judge(train, test, seed=seed)
+        pair = np.stack([proba[:, 0], proba[:, 1:].max(axis=1)], axis=1)
+        return np.asarray(pair / pair.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class Drawn:
     """Rows that teach, and rows of the groups that test."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qc_scores import (
     HOW_TESTED,
+    ByKind,
     Regression,
     Values,
     against_target,
@@ -60,6 +61,7 @@ def tables(known: Known) -> dict[str, Any]:
         rows += [_row(encoder, "ImageNet", head, values, view) for head, values in found.items()]
         if encoder == LITE0:
             seen, lite0 = view[0], found
+            rows += _taught_kinds(known, params, view)
     rows.append({"encoder": "none", "head": "logistic regression on hand-made metrics"} | row_of(
         baseline[LABELS]
     ))  # fmt: skip
@@ -105,6 +107,18 @@ def _heads(known: Known, params: LabelledParams, seen: Seen) -> dict[str, Values
         )
         for head in HEADS
     }
+
+
+def _taught_kinds(
+    known: Known, params: LabelledParams, view: tuple[Seen, float]
+) -> list[dict[str, Any]]:
+    """Teach heads the name of each artefact, and ask them for abnormal cells all the same."""
+    plain, rows = known.by_kind(), []
+    for head in HEADS:
+        learner = learner_of(plain, params.model_copy(update={"head": head}), view[0])
+        values = by_third(known, ByKind(learner), count=LABELS, draws=DRAWS)
+        rows.append(_row(LITE0, "ImageNet", f"{head}, taught the kinds", values, view))
+    return rows
 
 
 def _row(

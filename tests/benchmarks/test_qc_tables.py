@@ -46,7 +46,8 @@ def test_table_1_has_a_row_for_each_encoder_and_head_and_the_baseline_beside_the
     ways = [(row["encoder"], row["head"]) for row in table]
     lite0 = [(qc_tables.LITE0, head) for head in ("knn", "linear")]
     assert ways[:2] == lite0
-    assert ways[2] == ("none", "logistic regression on hand-made metrics")
+    assert ways[2:4] == [(name, f"{head}, taught the kinds") for name, head in lite0]
+    assert ways[4] == ("none", "logistic regression on hand-made metrics")
     assert table[0]["middle F1"].startswith("1.000")
 
 
