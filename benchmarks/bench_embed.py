@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from datasets import DATA
 from numpy.typing import NDArray
+from real_images import DATA
 from scipy.ndimage import gaussian_filter
 from tifffile import imread
 

@@ -11,8 +11,8 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when the first OpenMP is loaded
 
 import numpy as np
-from datasets import FocusField, bbbc006_focus, blur_series, camera_noise
 from numpy.typing import NDArray
+from real_images import FocusField, bbbc006_focus, blur_series, camera_noise
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline

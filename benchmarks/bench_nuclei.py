@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from datasets import Annotated, bbbc006_focus, bbbc013_dna, halves, nf1_nuclei, nuclei_masks
 from numpy.typing import NDArray
+from real_images import Annotated, bbbc006_focus, bbbc013_dna, halves, nf1_nuclei, nuclei_masks
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu

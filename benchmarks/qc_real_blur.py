@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from datasets import bbbc006_focus
 from numpy.typing import NDArray
 from qc_sets import SEED, Known
 from real_artefacts import SIDE
+from real_images import bbbc006_focus
 from skimage.transform import rescale
 
 from omero_hcs.imaging.crop import crop_cells

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from datasets import DATA, bbbc006_focus, bbbc013_dna, camera_noise, nuclei_masks, without_noise
 from numpy.typing import NDArray
+from real_images import DATA, bbbc006_focus, bbbc013_dna, camera_noise, nuclei_masks, without_noise
 from scipy import ndimage
 from skimage.transform import rescale
 from tifffile import imread
@@ -29,7 +29,7 @@ BACKGROUND = 50.0
 KNOWN_BAD = {"C03": (246, 420, 465, 615)}
 """Rows and columns, in camera pixels, of the clump above the focus in the Cell Painting field."""
 
-_GRAIN = 0.7  # Gaussian in pixels against what grain is left, as in `datasets.blur_series`
+_GRAIN = 0.7  # Gaussian in pixels against what grain is left, as in `real_images.blur_series`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
