@@ -17,19 +17,18 @@ from omero_hcs.tasks.labelled_sources import labelled_of
 from omero_hcs.tasks.measurement import (
     HELD_OUT,
     RANDOM,
+    SCORES,
     Measurement,
     details_of,
+    document,
     encoder_facts,
     markdown_table,
-    notes,
     told_score,
     with_ends,
 )
 from omero_hcs.tasks.model_choice import HeadKind
 from omero_hcs.tasks.qc_choices import CompareParams
 from omero_hcs.tasks.qc_compare import Comparison, Way, compare
-
-SCORES = ("accuracy", "f1", "auc")
 
 
 def measure_compare(
@@ -176,7 +175,7 @@ def _text(title: str, held_out: str, found: Comparison, params: CompareParams) -
         markdown_table(["encoder", "head", "Acc", "F1", "AUC"], gains),
     ]
     warnings = next(iter(found.found.values())).warnings
-    return "\n".join(parts) + (f"\n## Notes\n{notes(warnings)}" if warnings else "")
+    return document(parts, warnings)
 
 
 def told_gain(found: Comparison, way: Way, name: str) -> str:

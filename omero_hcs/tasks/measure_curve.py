@@ -15,12 +15,13 @@ from omero_hcs.tasks.labelled import learner_of, seen_by
 from omero_hcs.tasks.labelled_sources import labelled_of
 from omero_hcs.tasks.measurement import (
     HELD_OUT,
+    SCORES,
     Measurement,
     details_of,
+    document,
     encoder_facts,
     encoder_name,
     markdown_table,
-    notes,
 )
 from omero_hcs.tasks.qc_choices import CurveParams
 from omero_hcs.tasks.qc_evaluate import folds_of
@@ -103,7 +104,7 @@ def _told(row: dict[str, Any], name: str) -> str:
 
 def _text(title: str, how: str, curve: Curve, worth: list[dict[str, Any]]) -> str:
     rows = [
-        [row["count"], row["pick"], *(_told(row, name) for name in ("accuracy", "f1", "auc"))]
+        [row["count"], row["pick"], *(_told(row, name) for name in SCORES)]
         for row in reversed(curve.rows())
     ]
     parts = [
@@ -121,7 +122,7 @@ def _text(title: str, how: str, curve: Curve, worth: list[dict[str, Any]]) -> st
             ),
         ]
     warnings = curve.warnings
-    return "\n".join(parts) + (f"\n## Notes\n{notes(warnings)}" if warnings else "")
+    return document(parts, warnings)
 
 
 def _chance(row: dict[str, Any]) -> str:

@@ -17,10 +17,10 @@ from omero_hcs.tasks.measurement import (
     HELD_OUT,
     Measurement,
     details_of,
+    document,
     encoder_facts,
     encoder_name,
     markdown_table,
-    notes,
     told_score,
     told_scores,
 )
@@ -148,7 +148,7 @@ def _text(title: str, lines: dict[str, str], found: Evaluation, again: Table) ->
     parts += ["## Classes\n", markdown_table(header, by_class)]
     if first:
         parts += ["## Labels worth a second look\n", markdown_table(columns, first)]
-    return "\n".join(parts) + (f"\n## Notes\n{notes(found.warnings)}" if found.warnings else "")
+    return document(parts, found.warnings)
 
 
 def _first(table: Table) -> list[dict[str, Any]]:

@@ -20,12 +20,13 @@ from omero_hcs.tasks.fitting import normalize_as_where_few
 from omero_hcs.tasks.labelled import Labelled, Seen, embedded, learner_of
 from omero_hcs.tasks.labelled_sources import Fit, labelled_of
 from omero_hcs.tasks.measurement import (
+    SCORES,
     Measurement,
     details_of,
+    document,
     encoder_facts,
     encoder_name,
     markdown_table,
-    notes,
     told_score,
     with_ends,
 )
@@ -35,8 +36,6 @@ from omero_hcs.tasks.qc_transfer import Crossing, Transfer, check_targets, trans
 from omero_hcs.tasks.sources import joined
 from omero_hcs.tasks.survey import PlateSurvey
 from omero_hcs.tasks.transfer_novelty import novelty_between
-
-SCORES = ("accuracy", "f1", "auc")
 
 Unlike = Mapping[tuple[str, str], PlateNovelty | None]
 """Whether a target looks unlike what taught, by the names of both."""
@@ -192,7 +191,7 @@ def _text(title: str, found: Transfer, warnings: Sequence[str], unlike: Unlike) 
     ]
     header = ["taught by", "tested on", "labels", "Acc", "F1", "AUC", "F1 lost", "wells unlike"]
     parts = [f"# {title}\n", markdown_table(header, rows)]
-    return "\n".join(parts) + (f"\n## Notes\n{notes(warnings)}" if warnings else "")
+    return document(parts, warnings)
 
 
 def _told_unlike(unlike: Unlike, one: Crossing) -> str:

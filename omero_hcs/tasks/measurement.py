@@ -24,6 +24,9 @@ from omero_hcs.tasks.model_card import package_versions
 
 DETAILS = "details.json"
 
+SCORES = ("accuracy", "f1", "auc")
+"""What is measured of judgements, in the order of tables."""
+
 RANDOM = "random weights: no quality"
 """Said wherever the scores of an untrained encoder are shown."""
 
@@ -186,7 +189,7 @@ def with_ends(metrics: Mapping[str, Any], name: str) -> tuple[float, float, floa
 
 def told_scores(metrics: Mapping[str, Any], *, digits: int = 3) -> dict[str, str]:
     """Show accuracy, F1 and AUC with their intervals: "0.964 (0.912 to 1.000)"."""
-    return {name: told_score(metrics, name, digits=digits) for name in ("accuracy", "f1", "auc")}
+    return {name: told_score(metrics, name, digits=digits) for name in SCORES}
 
 
 def told_score(metrics: Mapping[str, Any], name: str, *, digits: int = 3) -> str:
@@ -209,9 +212,10 @@ def _cell(value: Any) -> str:
     return str(value).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def notes(warnings: Sequence[str]) -> str:
-    """Make a list of Markdown of what a reader has to know."""
-    return "".join(f"\n- {_cell(text)}" for text in dict.fromkeys(warnings)) + "\n" * bool(warnings)
+def document(parts: Sequence[str], warnings: Sequence[str]) -> str:
+    """Join parts of Markdown, and list below them what a reader has to know."""
+    told = "".join(f"\n- {_cell(text)}" for text in dict.fromkeys(warnings))
+    return "\n".join(parts) + (f"\n## Notes\n{told}\n" if told else "")
 
 
 HELD_OUT = {
